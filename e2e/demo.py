@@ -20,14 +20,12 @@ from rich.table import Table
 
 from e2e import first_minute
 from e2e.controlplane import ControlPlaneError, ensure_assets
-from e2e.harness import EXAMPLES, Harness, Load
+from e2e.harness import DRAIN_SECONDS, EXAMPLES, FOLLOW_SECONDS, Harness, Load
 from medley_planner.units import duration_seconds
 
 NAMESPACE, NAME = "demo", "llama"
-FOLLOW_SECONDS = 120
 JUDGED_SECONDS = 12
 FINISH_SECONDS = 6
-DRAIN_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class Demo:
         self._wait("the plan follows", lambda: self._planned_for(act.load), seconds=FOLLOW_SECONDS)
         followed = time.monotonic() - started
         with self.console.status("requests that waited for the new capacity are served"):
-            self.harness.wait_for_empty_queues(NAMESPACE, NAME, timeout_seconds=DRAIN_SECONDS)
+            self.harness.wait_for_uncrowded_engines(NAMESPACE, NAME, timeout_seconds=DRAIN_SECONDS)
         with self.console.status(f"judging the requests of {JUDGED_SECONDS} s"):
             report = self.harness.judge(
                 NAMESPACE,

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,12 @@ EXAMPLES = ROOT / "examples"
 OPERATOR_NAMESPACE = "medley"
 OPERATOR_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:medley"
 RESYNC_SECONDS = 3
+FOLLOW_SECONDS = 300
+"""For a service to follow a new load. Less is believed after the window of 30 s and two more without a sign of more;
+then the old replicas leave step by step, each after its drain: 165 s were seen where the first estimates overshot."""
+DRAIN_SECONDS = 90
+CROWD_SECONDS = 15
+"""In which running requests of the scenarios are answered; those that waited make their neighbours slow until then."""
 
 # Real engines are never what a data sheet says: the fleet's step times are off by these, unknown to the planner.
 TRUTH = {"L4": 1.12, "L40S": 1.08, "A100-80": 0.95, "H100": 1.05}
@@ -65,9 +71,12 @@ class Load:
 class Harness:
     """Made by `Harness.start`."""
 
-    def __init__(self, plane: ControlPlane, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, plane: ControlPlane, say: Callable[[str], None], *, operator_arguments: Sequence[str] = ()
+    ) -> None:
         self.plane = plane
         self.say = say
+        self._operator_arguments = operator_arguments
         self.prometheus_url = f"http://127.0.0.1:{free_port()}"
         self.operator_url = f"http://127.0.0.1:{free_port()}"
         self.fleet_url = f"http://127.0.0.1:{free_port()}"
@@ -77,13 +86,19 @@ class Harness:
     @classmethod
     @contextmanager
     def start(
-        cls, *, say: Callable[[str], None], assets: Assets | None = None, logs_to: Path | None = None
+        cls,
+        *,
+        say: Callable[[str], None],
+        assets: Assets | None = None,
+        logs_to: Path | None = None,
+        operator_arguments: Sequence[str] = (),
     ) -> Iterator[Harness]:
-        """Everything up: nodes, Gateway API, chart, Prometheus, fleet, operator. On an error logs go to `logs_to`."""
+        """Everything up: nodes, Gateway API, chart, Prometheus, fleet, operator. On an error logs go to `logs_to`.
+        `operator_arguments`: those of the operator beside the chart's."""
         started = time.monotonic()
         with ControlPlane.start(assets=assets) as plane:
             say(f"control plane up after {time.monotonic() - started:.1f} s ({plane.api_url})")
-            harness = cls(plane, say)
+            harness = cls(plane, say, operator_arguments=operator_arguments)
             try:
                 harness._set_up()
                 yield harness
@@ -153,7 +168,8 @@ class Harness:
         kept = [argument for argument in arguments if not argument.startswith("--port=")]
         port = self.operator_url.rsplit(":", 1)[1]
         kubeconfig = self.plane.service_account_kubeconfig(OPERATOR_NAMESPACE, "medley")
-        argv = [sys.executable, "-m", "medley_operator", *kept, f"--port={port}", "--bind-address=127.0.0.1", *more]
+        argv = [sys.executable, "-m", "medley_operator", *kept, f"--port={port}", "--bind-address=127.0.0.1"]
+        argv += [*self._operator_arguments, *more]
         # Nothing is simulated in the background: it would move plans at a moment that no scenario can know.
         environment = {"KUBECONFIG": str(kubeconfig), "MEDLEY_CAPACITY_CACHE_DIR": ""}
         child = self.spawn("operator", argv, environment)
@@ -244,6 +260,11 @@ class Harness:
             return bool(found) and float(found[0]["value"][1]) == 0
 
         self.wait_for(f"{waiting} is 0", empty, timeout_seconds=timeout_seconds)
+
+    def wait_for_uncrowded_engines(self, namespace: str, name: str, *, timeout_seconds: float) -> None:
+        """Until what crowded the engines before the capacity came has been answered, and slows nobody."""
+        self.wait_for_empty_queues(namespace, name, timeout_seconds=timeout_seconds)
+        time.sleep(CROWD_SECONDS)
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Result of an instant query of the real Prometheus."""

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import tomllib
 import venv
@@ -25,6 +26,7 @@ import yaml
 from e2e.controlplane.build import ensure_component
 from e2e.controlplane.errors import ControlPlaneError
 from e2e.controlplane.recipes import COMPONENTS
+from e2e.krew import LAUNCHER, PYTHON, manifest, pack
 
 ROOT = Path(__file__).parents[1]
 CHART = ROOT / "helm" / "medley"
@@ -97,6 +99,19 @@ class Release:
         self.run(helm, "lint", "--strict", "--set", "image.repository=registry.example.com/medley-operator", CHART)
         self.run(helm, "package", CHART, "--destination", self.folder)
 
+    def write_plugin(self, environment: Path, *, url: str) -> None:
+        """Packs what is installed there as a plugin of krew, runs it, and writes its manifest for archives at `url`."""
+        packages = environment / "lib" / f"python{PYTHON}" / "site-packages"
+        archive = pack(packages, ROOT / "LICENSE", version=self.version, folder=self.folder)
+        unpacked = environment / "plugin"
+        with tarfile.open(archive) as packed:
+            packed.extractall(unpacked, filter="data")
+        said = self.run(unpacked / LAUNCHER, "version").strip()
+        if said != f"medley {self.version}":
+            raise ReleaseError(f"{LAUNCHER} of {archive.name} says {said!r}; pyproject.toml has version {self.version}")
+        text = yaml.safe_dump(manifest([archive], version=self.version, url=url), sort_keys=False)
+        (self.folder / "krew-medley.yaml").write_text(text, encoding="utf-8")
+
 
 def _replicas(plan: dict[str, Any]) -> int:
     return sum(each["replicas"] for service in plan["services"] for each in service["mix"])
@@ -114,6 +129,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m e2e.release", description="Check what a release would be.")
     parser.add_argument("--out", type=Path, help="empty folder that keeps wheel, source, chart and CRDs")
     parser.add_argument("--tag", default="", help="tag of the release, v<version>")
+    parser.add_argument(
+        "--krew-url", default="", help="also pack a plugin of krew, whose archive will be served below this address"
+    )
     options = parser.parse_args()
     version = str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
     try:
@@ -126,7 +144,10 @@ def main() -> int:
             folder.mkdir(parents=True, exist_ok=True)
             release = Release(version=version, folder=folder)
             release.check_chart()
-            release.check_wheel(release.build(), environment=Path(temporary) / "environment")
+            environment = Path(temporary) / "environment"
+            release.check_wheel(release.build(), environment=environment)
+            if options.krew_url:
+                release.write_plugin(environment, url=options.krew_url)
             names = ", ".join(sorted(path.name for path in folder.iterdir()))
     except (ReleaseError, ControlPlaneError) as error:
         print(f"release: {error}", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from importlib.metadata import version as distribution_version
 from typing import Any
 
 from e2e.pictures.collect import Answered, Answers, Series
@@ -13,6 +14,8 @@ from e2e.pictures.plots import Area, heat_map, lines, matrix, stat, table
 COLUMN, ROW, GAP = 54, 34, 8
 WIDTH = 24 * COLUMN
 TOP = 46
+BOLD = 7.7
+"""Pixels of a letter of a title."""
 _DRAWN: Mapping[str, Callable[[Answered, Answers, Area], str]] = {
     "stat": stat,
     "timeseries": lines,
@@ -28,10 +31,15 @@ def picture(board: Answers) -> tuple[str, int]:
     parts += [_panel(panel, board) for panel in board.panels]
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}"><style>{_STYLE}</style>'
+        f'viewBox="0 0 {WIDTH} {height}"><desc>{described()}</desc><style>{_STYLE}</style>'
         f'<rect width="{WIDTH}" height="{height}" fill="#f4f5f5"/>{"".join(parts)}</svg>\n'
     )
     return svg, height
+
+
+def described() -> str:
+    """The version that a picture is of."""
+    return f"Medley {distribution_version('medley-operator')}"
 
 
 def _span(board: Answers) -> str:
@@ -47,7 +55,13 @@ def _panel(answered: Answered, board: Answers) -> str:
         return _text(x + 6, y + 19, panel["title"], "row")
     frame = f'<rect class="panel" x="{x}" y="{y}" width="{width}" height="{height}" rx="3"/>'
     area = Area(x + 10, y + 30, width - 20, height - 38)
-    return frame + _text(x + 10, y + 17, panel["title"], "name") + _content(answered, board, area)
+    return frame + _title(x + 10, y + 17, panel["title"], width - 16) + _content(answered, board, area)
+
+
+def _title(x: float, y: float, text: str, width: float) -> str:
+    """Narrower letters where it would leave its panel."""
+    fitted = f' textLength="{width:.0f}" lengthAdjust="spacingAndGlyphs"' if len(text) * BOLD > width else ""
+    return f'<text class="name" x="{x:.1f}" y="{y:.1f}"{fitted}>{escape(text)}</text>'
 
 
 def _content(answered: Answered, board: Answers, area: Area) -> str:

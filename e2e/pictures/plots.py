@@ -17,6 +17,8 @@ NAMED = {"green": "#2f8a4c", "orange": "#d9822b", "red": "#c4442f"}
 BLUE, WHITE = (36, 88, 166), "rgb(255,255,255)"
 AXIS, BASE, LEGEND_LINE, CHARACTER = 58, 18, 15, 6.4
 MOST_LEGENDS = 8
+LEAST = 1e-9
+"""What is smaller is the dust of floating-point sums, of which no axis is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,10 @@ def lines(answered: Answered, board: Answers, area: Area) -> str:
     series = sorted((each for each in answered.series if each.points), key=lambda each: each.legend)
     legends, used = _legends(series, area)
     shown = _piled(series) if stacked else series
-    high = max(value for each in shown for _, value in each.points)
+    values = [value for each in shown for _, value in each.points]
+    high, low = _round_up(max(values)), -_round_up(-min(values)) if min(values) < 0 else 0.0
     plot = Area(area.x + AXIS, area.y, area.width - AXIS - 6, area.height - used - BASE)
-    scale = _Scale(board, plot, 0.0, _round_up(high), steps=steps)
+    scale = _Scale(board, plot, low, high, steps=steps)
     parts = [scale.grid(defaults["unit"])]
     for at in reversed(range(len(shown))):
         colour = COLOURS[at % len(COLOURS)]
@@ -240,7 +243,7 @@ def _shade(share: float) -> str:
 
 
 def _round_up(value: float) -> float:
-    if value <= 0:
+    if value <= LEAST:
         return 1.0
     size: float = 10.0 ** math.floor(math.log10(value))
     return next(step * size for step in (1, 1.5, 2, 3, 4, 6, 8, 10) if step * size >= value * 0.999)

@@ -46,8 +46,10 @@ class PowerWorld:
         )
         self.controllers: dict[str, Child] = {}
         self._urls: dict[str, str] = {}
-        self._prometheus = f"http://127.0.0.1:{free_port()}"
+        self.prometheus_url = f"http://127.0.0.1:{free_port()}"
         self._exporter = ""
+        self._scraped: dict[str, Json] = {}
+        """What Prometheus scrapes beside the meters, by the name of the process."""
 
     @classmethod
     @contextmanager
@@ -65,6 +67,10 @@ class PowerWorld:
             world.start_all()
             yield world
 
+    @property
+    def _targets(self) -> Path:
+        return self._folder / "targets.json"
+
     # --- processes ---
 
     def start_all(self) -> None:
@@ -79,13 +85,14 @@ class PowerWorld:
                 self.start_agent(server.name)
 
     def start_prometheus(self) -> None:
-        jobs = [{"job_name": "meters", "static_configs": [{"targets": [self._exporter]}]}]
+        meters = {"job_name": "meters", "static_configs": [{"targets": [self._exporter]}]}
+        jobs = [meters, {"job_name": "medley", "file_sd_configs": [{"files": [str(self._targets)]}]}]
         config = {"global": {"scrape_interval": SCRAPE, "scrape_timeout": SCRAPE}, "scrape_configs": jobs}
-        self.plane.start_prometheus(yaml.safe_dump(config), port=int(self._prometheus.rpartition(":")[2]))
+        self.plane.start_prometheus(yaml.safe_dump(config), port=int(self.prometheus_url.rpartition(":")[2]))
 
     def start_controller(self, name: str) -> None:
         account = self.plane.service_account_kubeconfig(NAMESPACE, "medley-power")
-        words = ["power", "controller", f"--prometheus-url={self._prometheus}", "--leader-election=on"]
+        words = ["power", "controller", f"--prometheus-url={self.prometheus_url}", "--leader-election=on"]
         words += [f"--namespace={NAMESPACE}", f"--cap-lease-seconds={LEASE_SECONDS}"]
         self.controllers[name], url = self._spawn(name, words, account, HOSTNAME=name)
         self._urls[name] = url
@@ -100,7 +107,12 @@ class PowerWorld:
     def start_operator(self) -> Child:
         """The fleet operator, which knows nothing of the meters."""
         account = self.plane.service_account_kubeconfig(NAMESPACE, "medley")
-        words = ["operator", f"--prometheus-url={self._prometheus}", f"--namespace={NAMESPACE}", "--resync-seconds=3"]
+        words = [
+            "operator",
+            f"--prometheus-url={self.prometheus_url}",
+            f"--namespace={NAMESPACE}",
+            "--resync-seconds=3",
+        ]
         child, url = self._spawn("operator", words, account, MEDLEY_CAPACITY_CACHE_DIR="")
         processes.wait_ready(child, lambda: answers(f"{url}/readyz"), timeout_seconds=90)
         return child
@@ -111,6 +123,8 @@ class PowerWorld:
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig), **environment}
         child = processes.start(name, argv, logs=self.plane.logs_dir, environment=environment)
         self.plane.children.append(child)
+        self._scraped[name] = {"targets": [f"127.0.0.1:{port}"], "labels": {"node": name.removeprefix("agent-")}}
+        self._targets.write_text(json.dumps(list(self._scraped.values())), encoding="utf-8")
         return child, f"http://127.0.0.1:{port}"
 
     # --- act ---

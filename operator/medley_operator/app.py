@@ -19,7 +19,6 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.fleet.actuate import Actuator
-from medley_operator.fleet.allocator import keep_no_freed_memory
 from medley_operator.fleet.calibration import Calibrator
 from medley_operator.fleet.cluster import ClusterCache
 from medley_operator.fleet.debounce import Debounce
@@ -30,6 +29,7 @@ from medley_operator.fleet.loop import FleetLoop, Parts
 from medley_operator.fleet.memory import container_limit_bytes, worker_memory_bytes
 from medley_operator.fleet.observe import Observer
 from medley_operator.fleet.publish import Publisher
+from medley_operator.fleet.runtime import answer_while_computing, keep_no_freed_memory
 from medley_operator.fleet.tables import CapacityTables
 from medley_operator.fleet.what_if import QUESTIONS, Prepares, WhatIfAsker
 from medley_operator.fleet.worker import KILL_FACTOR, PLANS, START_TIMEOUT_SECONDS, PlanWorker
@@ -59,6 +59,7 @@ CAPACITY_TABLES = "capacityTables"
 def main(settings: Settings) -> int:
     """Run the operator; returns the exit status."""
     keep_no_freed_memory()
+    answer_while_computing()
     return asyncio.run(_run(settings))
 
 
@@ -175,6 +176,9 @@ def _observer(
     exporter: Exporter,
 ) -> Observer:
     observer = Observer(cluster=cluster, metrics=None, clock=time.monotonic)
+    if prometheus is not None or settings.price_list is not None:
+        prices = PriceReader(prometheus, clock=time.monotonic, price_list=settings.price_list)
+        observer = replace(observer, prices=prices)
     if prometheus is None:
         return observer
     observer = replace(
@@ -182,7 +186,6 @@ def _observer(
         metrics=MetricsReader(prometheus=prometheus, gateway_metric=settings.gateway_size_metric),
         history=RateHistory(prometheus=prometheus),
         seasons=SeasonHistory(prometheus=prometheus, clock=time.monotonic),
-        prices=PriceReader(prometheus, clock=time.monotonic),
     )
     if not settings.calibration:
         return observer

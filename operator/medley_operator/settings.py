@@ -61,6 +61,8 @@ class Settings(ReplicaSettings):
     """Nothing is written; the log says what would be."""
     watch_namespaces: tuple[str, ...] = ()
     """Where LLMServices are looked at; none: everywhere."""
+    price_list: Path | None = None
+    """Prices of instance types that nothing else says (metrics/price_list.py)."""
     ui: bool = False
     """Whether /ui shows the fleet as it is, beside /metrics."""
 
@@ -128,6 +130,10 @@ FLAGS: dict[str, Flag] = {
         as_path("/var/cache/medley"),
         "directory for simulated capacity tables (default: the user's cache directory); empty: nothing is simulated, "
         "and capacities come from the closed form",
+    ),
+    "--price-list": Flag(
+        as_path("/etc/medley/prices.csv"),
+        "CSV file with prices of instance types, for pools whose price nothing else says; without it there are none",
     ),
     "--worker-memory-mib": Flag(
         as_whole("MiB", least=0, most=1048576),

@@ -22,6 +22,7 @@ command or a round catches `BadInput` and shows it. `tests/unit/planner/test_bad
     ├── BadTrace          the trace of `medley simulate`                     cli
     ├── BadManifest       YAML that kubectl applies                          medley_operator.cli
     ├── BadReplay         a world that cannot be replayed                    medley_operator.replay
+    ├── BadPriceList      a price list, or a catalogue to make one from      medley_operator.metrics
     ├── BadReport         a report of a load test                            medley_operator.profile
     └── BadSetting        a flag or environment variable of the operator     medley_operator.settings
 """

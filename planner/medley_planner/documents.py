@@ -41,7 +41,7 @@ class RepeatedField(BadText):
 def json_value(text: str) -> Any:
     """Raises `BadText`."""
     try:
-        return json.loads(text.removeprefix(MARK), object_pairs_hook=_once)
+        return _decoder().decode(text.removeprefix(MARK))
     except (ValueError, RecursionError) as error:
         raise _bad_json(error) from None
 
@@ -49,7 +49,7 @@ def json_value(text: str) -> Any:
 def json_value_at(text: str, position: int) -> tuple[Any, int]:
     """The value that begins there, and where it ends; for several values one after the other. Raises `BadText`."""
     try:
-        value, end = json.JSONDecoder(object_pairs_hook=_once).raw_decode(text, position)
+        value, end = _decoder().raw_decode(text, position)
     except (ValueError, RecursionError) as error:
         raise _bad_json(error) from None
     return value, end
@@ -74,6 +74,12 @@ def can_be_printed(name: str) -> bool:
 
 def _bad_json(error: Exception) -> BadText:
     return error if isinstance(error, BadText) else BadText.whole("", f"is not JSON ({error})")
+
+
+@cache
+def _decoder() -> json.JSONDecoder:
+    """One for all texts: a trace has millions, and making it takes as long as reading a line."""
+    return json.JSONDecoder(object_pairs_hook=_once)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -111,6 +111,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
     },
     "uncalibrated": {
         "operator": {"calibration": "off", "dryRun": "on"},
+        "prices": {"configMapName": "medley-prices", "key": "eu.csv"},
         "rbac": {"aggregate": False},
         "networkPolicy": {"enabled": True},
     },
@@ -253,6 +254,15 @@ def test_a_login_at_prometheus_is_mounted_and_never_an_argument(api: Api, tmp_pa
         assert mounts[f"prometheus-{name}"] == {"name": f"prometheus-{name}", "mountPath": folder, "readOnly": True}
         assert f"--prometheus-{flag}-file={folder}/{key}" in container(objects)["args"]
     assert "--prometheus-tenant=team-a" in container(objects)["args"]
+
+
+def test_a_price_list_is_mounted(api: Api, tmp_path: Path) -> None:
+    objects = rendered(api, tmp_path, "uncalibrated")
+    assert {"name": "MEDLEY_PRICE_LIST", "value": "/etc/medley/prices/eu.csv"} in container(objects)["env"]
+    mount = {"name": "prices", "mountPath": "/etc/medley/prices", "readOnly": True}
+    assert mount in container(objects)["volumeMounts"]
+    pod = objects["Deployment"][0]["spec"]["template"]["spec"]
+    assert {"name": "prices", "configMap": {"name": "medley-prices"}} in pod["volumes"]
 
 
 def test_template_of_the_bare(api: Api, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from medley_operator.domain.load.demand import choose_demand
+from medley_operator.domain.values.memories import ServiceMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
+from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_operator.metrics.observe import MetricsReader, ServiceQuery
 from medley_operator.metrics.prometheus import Prometheus, http_client
 from tests.contract.fake_engines import FakeEngine, serve

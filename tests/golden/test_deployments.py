@@ -5,12 +5,16 @@ files anew.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 import yaml
 
-from medley_operator.domain.engine.template import APPLIED
+from medley_operator.domain.engine.template import APPLIED, INPUTS
 from medley_operator.domain.values.snapshot import Manifest
 from tests.golden.deployment_cases import CASES, FOLDER, rendered
+
+STAMPED: Mapping[str, str] = yaml.safe_load((FOLDER.parent / "template_inputs.yaml").read_text())
 
 
 def shown(case: str) -> Manifest:
@@ -23,6 +27,13 @@ def shown(case: str) -> Manifest:
 @pytest.mark.parametrize("case", CASES)
 def test_deployment_is_as_its_file_has_it(case: str) -> None:
     assert shown(case) == yaml.safe_load((FOLDER / f"{case}.yaml").read_text())
+
+
+@pytest.mark.parametrize("case", STAMPED)
+def test_an_upgrade_keeps_every_pod(case: str) -> None:
+    """Equal hashes keep the template that was applied (tests/unit/operator/domain/engine/test_template.py). A new case
+    has its line when the version that renders it is released."""
+    assert rendered(case)["metadata"]["annotations"][INPUTS] == STAMPED[case]
 
 
 def test_each_file_has_a_case() -> None:

@@ -26,7 +26,8 @@ from rich.table import Table
 from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.load.demand import choose_demand
 from medley_operator.domain.load.planned_rate import RECONCILE_SECONDS
-from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
+from medley_operator.domain.values.memories import ServiceMemory
+from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_planner.model import Bucket, Demand, SizeSource
 from medley_planner.workload.conformal import Floats, margin_at, scores, with_margin
 from medley_planner.workload.forecast import Forecaster

@@ -22,9 +22,10 @@ from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import Disposition
 from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.learned_key import LearnedKey
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.profile_judgement import Known
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, MetricsReason, Observation, Snapshot
+from medley_operator.domain.values.snapshot import MetricsReason, Observation, Snapshot
 from medley_operator.fleet.planning import plan_and_verify
 from medley_operator.fleet.project import pod_view
 from medley_planner.capacity import GridRatios, Speed, StepFactors, TableGroup

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         print(await approve(client, args.service, args.plan_id, namespace=namespace, until=until))
         return ExitStatus.OK
 
-    return run_with_client("approve", args, action)
+    return run_with_client("approve", action, namespace=args.namespace)
 
 
 async def approve(client: PersonClient, name: str, plan_id: str, *, namespace: str, until: datetime) -> str:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from medley_planner.cli.arguments import BadOption
 from medley_planner.units import duration_seconds
@@ -54,13 +51,3 @@ def write_html(file: Path, text: str) -> None:
     except OSError as error:
         way_out = f"cannot be written ({error.strerror}); give a file in a folder that is there"
         raise BadOption("", "--html", str(file), way_out) from None
-
-
-def print_document(document: Mapping[str, Any], *, form: str) -> None:
-    """To standard output, as "json" or "yaml"."""
-    if form == "json":
-        print(json.dumps(document, indent=2))
-    else:
-        import yaml
-
-        print(yaml.safe_dump(dict(document), sort_keys=False), end="")

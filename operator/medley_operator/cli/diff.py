@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from medley_operator.cli.in_cluster import add_service, read_service, run_with_client
+from medley_planner.cli.output import TABLE, add_output_option, print_document
 from medley_planner.exit_status import ExitStatus
 from medley_planner.units import per_hour
 
@@ -28,17 +29,21 @@ def add_parser(subparsers: Any) -> None:
         "advice: replicas by variant, GPUs by pool, cost. Needs the right to get the LLMService.",
     )
     add_service(parser)
+    add_output_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
 
     async def action(client: PersonClient, namespace: str) -> int:
-        for line in diff_lines(await read_service(client, args.service, namespace=namespace)):
-            print(line)
+        service = await read_service(client, args.service, namespace=namespace)
+        if args.output == TABLE:
+            print("\n".join(diff_lines(service)))
+        else:
+            print_document(diff_values(service), form=args.output)
         return ExitStatus.OK
 
-    return run_with_client("diff", args, action)
+    return run_with_client("diff", action, namespace=args.namespace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,26 @@ def diff_lines(service: LLMService) -> Iterator[str]:
     before_usd, after_usd = service.status.in_force_cost_per_hour_usd, plan.cost_per_hour_usd
     more = f"{'+' if after_usd >= before_usd else ''}{per_hour(after_usd - before_usd)}"
     yield f"  cost: {per_hour(before_usd)} → {per_hour(after_usd)} ({more})"
+
+
+def diff_values(service: LLMService) -> dict[str, Any]:
+    """The same as values, in US dollars per hour; `plan` None where no plan waits."""
+    plan = service.status.plan
+    waits = plan is not None and plan.replicas is not None
+    changes = _changes(service) if waits else []
+    return {
+        "service": f"{service.metadata.namespace}/{service.metadata.name}",
+        "plan": {"id": plan.id, "state": plan.state} if plan is not None and waits else None,
+        "variants": [
+            {"variant": each.variant, "pool": each.pool, "before": each.before, "after": each.after} for each in changes
+        ],
+        "pools": [
+            {"pool": pool, "gpus_before": before, "gpus_after": after}
+            for pool, (before, after) in _gpus(changes).items()
+        ],
+        "cost_per_hour_before": service.status.in_force_cost_per_hour_usd,
+        "cost_per_hour_after": plan.cost_per_hour_usd if plan is not None and waits else None,
+    }
 
 
 def _changes(service: LLMService) -> list[_Change]:

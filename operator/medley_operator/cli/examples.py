@@ -39,7 +39,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "medley replay -f examples/quickstart/ --load diurnal:2-10x24h --sizes 500x150 --html day.html",
     ),
     "doctor": ("medley doctor",),
-    "pools discover": ("medley pools discover --price L4=0.805 | kubectl apply --server-side -f -",),
+    "pools discover": (
+        "medley pools discover --price L4=0.805 | kubectl apply --server-side -f -",
+        "medley pools discover --price-list prices.csv -o table",
+    ),
+    "prices import": ("medley prices import aws.csv --location us-east-1 > prices.csv",),
     "power simulate": ("medley power simulate --preset inband --added 30",),
     "power status": ("medley power status", "medley power status row-1"),
     "power shed": ("medley power shed row-1 --fraction 0.8 --for 2h",),

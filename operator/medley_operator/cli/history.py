@@ -9,8 +9,8 @@ import argparse
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from medley_operator.cli.arguments import print_document
 from medley_operator.cli.in_cluster import add_service, list_services, read_service, run_with_client
+from medley_planner.cli.output import TABLE, add_output_option, print_document
 from medley_planner.exit_status import ExitStatus
 from medley_planner.units import per_hour
 
@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
         "right to get, and without SERVICE to list, LLMServices.",
     )
     add_service(parser, optional=True)
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
+    add_output_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,14 +39,14 @@ def run(args: argparse.Namespace) -> int:
             services = [await read_service(client, args.service, namespace=namespace)]
         else:
             services = await list_services(client, namespace=namespace)
-        if args.output == "table":
+        if args.output == TABLE:
             lines = list(history_lines(services))
             print("\n".join(lines or ["no plan has been in force yet"]))
         else:
             print_document({"services": history_rows(services)}, form=args.output)
         return ExitStatus.OK
 
-    return run_with_client("history", args, action)
+    return run_with_client("history", action, namespace=args.namespace)
 
 
 def history_lines(services: Iterable[LLMService]) -> Iterator[str]:

@@ -10,18 +10,21 @@ import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from medley_planner.bad_input import BadInput
 from medley_planner.cli.arguments import BadOption
 from medley_planner.exit_status import report_error
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from medley_operator.api.v1alpha1 import LLMService
     from medley_operator.domain.values.snapshot import Manifest
     from medley_operator.kube.client import PersonClient
     from medley_operator.kube.resources import Resource
 
+Model = TypeVar("Model", bound="BaseModel")
 Action = Callable[["PersonClient", str], Awaitable[int]]
 """The work of a command, given a client and the namespace of names without one; returns the exit status."""
 
@@ -39,8 +42,8 @@ def add_service(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
     )
 
 
-def run_with_client(command: str, args: argparse.Namespace, action: Action) -> int:
-    """Connects, runs the action and returns the exit status."""
+def run_with_client(command: str, action: Action, *, namespace: str | None = None) -> int:
+    """Connects, runs the action and returns the exit status. `namespace`: None where the user named none."""
     from medley_operator.kube.connect import connect_as_person
     from medley_operator.kube.credentials import context_namespace
     from medley_operator.kube.errors import KubeError
@@ -48,7 +51,7 @@ def run_with_client(command: str, args: argparse.Namespace, action: Action) -> i
     async def connected() -> int:
         async with AsyncExitStack() as stack:
             client = await connect_as_person(stack)
-            return await action(client, args.namespace or context_namespace())
+            return await action(client, namespace or context_namespace())
 
     try:
         return asyncio.run(connected())
@@ -60,6 +63,7 @@ def run_with_client(command: str, args: argparse.Namespace, action: Action) -> i
 
 async def read_service(client: PersonClient, name: str, *, namespace: str) -> LLMService:
     """The LLMService of that name, NAMESPACE/NAME or NAME. Raises `BadInput` and `KubeError`."""
+    from medley_operator.api.v1alpha1 import LLMService
     from medley_operator.domain.values.snapshot import ObjectKey
 
     given, _, last = name.rpartition("/")
@@ -67,14 +71,15 @@ async def read_service(client: PersonClient, name: str, *, namespace: str) -> LL
     manifest = await client.get(key)
     if manifest is None:
         raise BadOption.whole(str(key), 'there is none of this name; "kubectl get llms -A" lists all')
-    return _parsed(manifest)
+    return parsed(LLMService, manifest)
 
 
 async def list_services(client: PersonClient, *, namespace: str) -> list[LLMService]:
     """All of the namespace, by name. Raises `BadInput` and `KubeError`."""
+    from medley_operator.api.v1alpha1 import LLMService
     from medley_operator.kube.resources import LLM_SERVICES
 
-    found = [_parsed(item) for item in await list_all(client, LLM_SERVICES, namespace=namespace)]
+    found = [parsed(LLMService, item) for item in await list_all(client, LLM_SERVICES, namespace=namespace)]
     return sorted(found, key=lambda service: service.metadata.name)
 
 
@@ -84,11 +89,12 @@ async def list_all(client: PersonClient, resource: Resource, *, namespace: str =
         return [item async for page in pages for item in page.items]
 
 
-def _parsed(manifest: Manifest) -> LLMService:
-    from medley_operator.api.v1alpha1 import LLMService
+def parsed(model: type[Model], manifest: Manifest) -> Model:
+    """The object. Raises `BadInput` where it does not parse."""
+    from medley_operator.domain.values.snapshot import InvalidObject
     from medley_operator.fleet.parse import parse_object
 
-    parsed = parse_object(LLMService)(manifest)
-    if isinstance(parsed, LLMService):
-        return parsed
-    raise BadOption.whole(str(parsed.key), parsed.refusal.message)
+    found = parse_object(model)(manifest)
+    if isinstance(found, InvalidObject):
+        raise BadOption.whole(str(found.key), found.refusal.message)
+    return found

@@ -40,6 +40,7 @@ Medley plans and runs the cheapest mix of GPU types that keeps the latency targe
                                            replay the whole loop in fast time, beside other autoscalers
   medley power simulate --preset inband --added 30
                                            more servers on one power budget, capped: brakes, slowdown
+  medley prices import aws.csv             make a price list from a catalogue of gpuhunt
   medley doctor                            find what keeps Medley from working in a cluster, and how to mend it
   medley power status                      show the power domains of a cluster: level, watts, budget
   medley power shed row-1 --fraction 0.8 --for 2h
@@ -75,6 +76,7 @@ COMMANDS = {
     "replay": _Command("medley_operator.cli.replay", "replay a day of the whole loop, beside other policies"),
     "doctor": _Command("medley_operator.cli.doctor", "find what keeps Medley from working in a cluster"),
     "pools": _Command("medley_operator.cli.pools", "find the GPU pools of a cluster"),
+    "prices": _Command("medley_operator.cli.prices", "make a price list of cloud offers"),
     "power": _Command("medley_operator.cli.power", "power budgets and capping: simulate, run, see, shed"),
     "status": _Command("medley_operator.cli.status", "show the fleet on one screen"),
     "pause": _Command("medley_operator.cli.pause", "make no plan for a service, and change nothing of it"),

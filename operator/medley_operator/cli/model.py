@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from medley_planner.bad_input import MISSING, BadInput
 from medley_planner.cli.arguments import BadOption, seconds_argument, whole_argument
 from medley_planner.cli.gpu_file import add_gpu_file, catalogue_of
+from medley_planner.cli.output import add_output_option
 from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Print layers, parameters, bytes by format, KV bytes per token and where the model fits. Exit "
         "status: 0 read, 2 bad input or an architecture that Medley does not know.",
     )
-    show.add_argument("-o", dest="format", choices=("table", "json", "yaml"), default="table", help="default: table")
+    add_output_option(show)
     show.add_argument(
         "--max-model-len",
         type=whole_argument,
@@ -92,7 +93,7 @@ def _show(arguments: argparse.Namespace, read: ReadCheckpoint) -> int:
     report = report_of(
         read, read.shape, max_model_len=arguments.max_model_len, catalogue=catalogue_of(arguments.gpu_file)
     )
-    print_report(report, arguments.format)
+    print_report(report, arguments.output)
     return ExitStatus.OK
 
 

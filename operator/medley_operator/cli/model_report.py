@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from medley_operator.checkpoint.read import ReadCheckpoint
 from medley_planner.capacity import memory_fit
 from medley_planner.catalog import Catalogue
+from medley_planner.cli.output import TABLE, print_document
 from medley_planner.layout import Layout
 from medley_planner.shapes import ModelShape
 
@@ -56,14 +56,10 @@ def architecture_of(config: dict[str, Any]) -> str:
 
 
 def print_report(report: dict[str, Any], form: str) -> None:
-    if form == "json":
-        print(json.dumps(report, indent=2))
-    elif form == "yaml":
-        import yaml
-
-        print(yaml.safe_dump(report, sort_keys=False), end="")
-    else:
+    if form == TABLE:
         _print_tables(report)
+    else:
+        print_document(report, form=form)
 
 
 def _counted_formats(shape: ModelShape) -> dict[str, int]:

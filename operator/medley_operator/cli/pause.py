@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         print(await pause(client, args.service, namespace=namespace))
         return ExitStatus.OK
 
-    return run_with_client("pause", args, action)
+    return run_with_client("pause", action, namespace=args.namespace)
 
 
 async def pause(client: PersonClient, name: str, *, namespace: str) -> str:

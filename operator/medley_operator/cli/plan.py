@@ -182,7 +182,7 @@ def plan_snapshot(
     `objective`: what the plan has the least of; None: cost. Raises `NoPlan` where the verifier refuses the plan.
     """
     from medley_operator.domain.prepare import prepare
-    from medley_operator.domain.values.snapshot import FleetMemory
+    from medley_operator.domain.values.memories import FleetMemory
     from medley_planner.cli.planned import plan_or_raise
     from medley_planner.planning import problem_as_planned
 

@@ -15,7 +15,8 @@ from medley_operator.cli.plan_report import Report
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.questions import QuestionAnswer, QuestionKind, answer, prepared_if, questions
 from medley_operator.domain.values.candidates import Prepared
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.memories import FleetMemory
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.pages.plan import plan_page
 from medley_planner.by_watts import Objective
 from medley_planner.cli.arguments import BadOption

@@ -9,7 +9,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, cast
 
-from medley_operator.cli import power_events
+from medley_operator.cli import power_events, power_status
 from medley_planner.bad_input import BadInput
 from medley_planner.cli import power as simulation
 from medley_planner.exit_status import report_error
@@ -28,6 +28,7 @@ def add_parser(subparsers: Subparsers) -> None:
     simulation.add_simulate(ways)
     # Those that follow say themselves what is run.
     parser.set_defaults(power_run=simulation.run)
+    power_status.add_parser(ways)
     power_events.add_parsers(ways)
     _add_controller(ways)
 

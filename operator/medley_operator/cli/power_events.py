@@ -1,4 +1,4 @@
-"""`medley power status|shed|release`: the power domains of a cluster, and events that hold one to less for some time.
+"""`medley power shed|release`: events that hold a power domain of a cluster to less for some time.
 
 Reads and writes with the user's own rights. Exit status: 0 done, 2 bad input, or the cluster cannot be used.
 """
@@ -6,17 +6,16 @@ Reads and writes with the user's own rights. Exit status: 0 done, 2 bad input, o
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from medley_operator.cli.arguments import length_of_time
-from medley_operator.cli.in_cluster import list_all, run_with_client
+from medley_operator.cli.in_cluster import parsed, run_with_client
+from medley_operator.cli.power_status import no_domain
 from medley_planner.cli.arguments import BadOption
 from medley_planner.exit_status import ExitStatus
 
 if TYPE_CHECKING:
-    from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
     from medley_operator.domain.values.snapshot import Manifest
     from medley_operator.kube.client import PersonClient
 
@@ -25,15 +24,7 @@ MOST_NAME = 253
 
 
 def add_parsers(ways: Any) -> None:
-    """Adds the three to the subparsers of `medley power`."""
-    status = ways.add_parser(
-        "status",
-        help="show power domains: level, watts, budget",
-        description="Show the PowerDomains of the kubeconfig's cluster, and the PowerEvents that are not over. Needs "
-        "the right to list both.",
-    )
-    status.add_argument("domain", metavar="DOMAIN", nargs="?", help="name of a PowerDomain; default: all")
-    status.set_defaults(power_run=_status)
+    """Adds both to the subparsers of `medley power`."""
     shed = ways.add_parser(
         "shed",
         help="hold a power domain to less for some time",
@@ -60,15 +51,6 @@ def add_parsers(ways: Any) -> None:
     release.set_defaults(power_run=_release)
 
 
-def _status(args: argparse.Namespace) -> int:
-    async def action(client: PersonClient, _namespace: str) -> int:
-        for line in await status_lines(client, args.domain):
-            print(line)
-        return ExitStatus.OK
-
-    return run_with_client("power status", args, action)
-
-
 def _shed(args: argparse.Namespace) -> int:
     async def action(client: PersonClient, _namespace: str) -> int:
         start = args.start or datetime.now(UTC)
@@ -85,7 +67,7 @@ def _shed(args: argparse.Namespace) -> int:
         )
         return ExitStatus.OK
 
-    return run_with_client("power shed", args, action)
+    return run_with_client("power shed", action)
 
 
 def _release(args: argparse.Namespace) -> int:
@@ -93,29 +75,7 @@ def _release(args: argparse.Namespace) -> int:
         print(await release(client, args.event))
         return ExitStatus.OK
 
-    return run_with_client("power release", args, action)
-
-
-async def status_lines(client: PersonClient, name: str | None) -> list[str]:
-    """A line for each domain and each event that is not over. Raises `BadInput` and `KubeError`."""
-    from medley_operator.kube.resources import POWER_DOMAINS, POWER_EVENTS
-
-    domains: list[PowerDomain] = await _listed(client, POWER_DOMAINS, _domain)
-    if name is not None:
-        domains = [domain for domain in domains if domain.metadata.name == name]
-        if not domains:
-            raise _no_domain(name)
-    events: list[PowerEvent] = await _listed(client, POWER_EVENTS, _event)
-    names = {domain.metadata.name for domain in domains}
-    lines = _table(
-        ("DOMAIN", "MODE", "LEVEL", "REASON", "WATTS", "BUDGET", "CAPPED"), (_row(domain) for domain in domains)
-    )
-    lines += [line for domain in domains if (line := _refused(domain))]
-    open_events = [event for event in events if event.spec.domain in names and event.status.phase != "Ended"]
-    if open_events:
-        rows = ((e.metadata.name, e.spec.domain, e.status.phase or "New", _target(e), e.spec.end) for e in open_events)
-        lines += ["", *_table(("EVENT", "DOMAIN", "PHASE", "TARGET", "END"), rows)]
-    return lines if domains else ["there are no PowerDomains"]
+    return run_with_client("power release", action)
 
 
 async def shed(
@@ -130,12 +90,13 @@ async def shed(
 ) -> str:
     """Creates the event; returns a line for people. Raises `BadInput` and `KubeError`."""
     from medley_operator.api.v1alpha1 import API_VERSION
+    from medley_operator.api.v1alpha1.power import PowerDomain
     from medley_operator.domain.values.snapshot import ObjectKey
 
     found = await client.get(ObjectKey("PowerDomain", "", name))
     if found is None:
-        raise _no_domain(name)
-    budget = _domain(found).spec.budget_watts
+        raise no_domain(name)
+    budget = parsed(PowerDomain, found).spec.budget_watts
     if watts is not None and watts >= budget:
         raise BadOption(f"PowerDomain {name}", "--watts", watts, f"its budget is {budget} W; give less")
     suffix = f"-{start.strftime('%Y%m%d-%H%M%S')}"
@@ -161,58 +122,6 @@ async def release(client: PersonClient, name: str) -> str:
         raise BadOption.whole(str(key), 'there is none of this name; "kubectl get pev" lists all')
     await client.delete(key, uid=found["metadata"]["uid"])
     return f"PowerEvent {name} is deleted: domain {found['spec']['domain']} has its own budget again"
-
-
-def _no_domain(name: str) -> BadOption:
-    return BadOption.whole(f"PowerDomain {name}", 'there is none of this name; "kubectl get pdom" lists all')
-
-
-async def _listed(client: PersonClient, resource: Any, parse: Any) -> list[Any]:
-    found = [parse(item) for item in await list_all(client, resource)]
-    return sorted(found, key=lambda each: each.metadata.name)
-
-
-def _domain(item: Manifest) -> PowerDomain:
-    from medley_operator.api.v1alpha1.power import PowerDomain
-
-    return PowerDomain.model_validate(item)
-
-
-def _event(item: Manifest) -> PowerEvent:
-    from medley_operator.api.v1alpha1.power import PowerEvent
-
-    return PowerEvent.model_validate(item)
-
-
-def _row(domain: PowerDomain) -> tuple[str, ...]:
-    status = domain.status
-    known = [status.level, status.watts, status.budget_watts]
-    level, watts, budget = ("-" if value is None else str(value) for value in known)
-    return (
-        domain.metadata.name,
-        domain.spec.mode.value,
-        level,
-        status.reason or "-",
-        watts,
-        budget,
-        f"{status.capped_gpus}/{status.gpus}",
-    )
-
-
-def _refused(domain: PowerDomain) -> str:
-    false = next((each for each in domain.status.conditions if each.status == "False"), None)
-    return "" if false is None else f"  {domain.metadata.name}: {false.type} is False, {false.reason}: {false.message}"
-
-
-def _target(event: PowerEvent) -> str:
-    watts = event.status.target_watts or event.spec.target_watts
-    return f"{event.spec.target_fraction} of the budget" if watts is None else f"{watts} W"
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    cells = [head, *rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def _written(at: datetime) -> str:

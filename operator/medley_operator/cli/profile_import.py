@@ -7,7 +7,6 @@ input.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from medley_planner.capacity.fit import Fit, NoFit, fit_points
 from medley_planner.capacity.speed import UNCORRECTED
 from medley_planner.cli.arguments import BadOption, whole_argument
 from medley_planner.cli.gpu_file import add_gpu_file, catalogue_of
+from medley_planner.cli.output import JSON, YAML, add_output_option, print_document
 from medley_planner.documents import BadText, json_value, json_value_at
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.layout import EngineKind, KvFormat, Layout
@@ -98,7 +98,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", help="name of the ModelProfile; default: made from model, GPU, degree and precision")
     parser.add_argument("--note", default="", help="text for spec.source.note")
-    parser.add_argument("-o", dest="format", choices=("yaml", "json"), default="yaml", help="default: yaml")
+    add_output_option(parser, (YAML, JSON))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -139,7 +139,7 @@ def write_profile(arguments: argparse.Namespace, found: Imported, *, tool: str) 
         f"{factors.fixed:.2f}, compute {factors.compute:.2f}, sequence {factors.sequence:.2f}, kv {factors.kv:.2f}",
         file=sys.stderr,
     )
-    _print(manifest, arguments.format)
+    print_document(manifest, form=arguments.output)
 
 
 def _check_version(arguments: argparse.Namespace, found: Imported) -> None:
@@ -234,12 +234,3 @@ def _text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise BadReport.whole(str(path), f"cannot be read ({reason}); give a JSON report") from None
-
-
-def _print(manifest: dict[str, Any], form: str) -> None:
-    if form == "json":
-        print(json.dumps(manifest, indent=2))
-        return
-    import yaml
-
-    print(yaml.safe_dump(manifest, sort_keys=False), end="")

@@ -17,6 +17,7 @@ from medley_operator.cli.arguments import add_html_option, add_manifest_files, w
 from medley_operator.cli.tables import add_table_options, with_tables
 from medley_planner.bad_input import BadInput
 from medley_planner.cli.arguments import BadOption, duration_argument, positive_argument, whole_argument
+from medley_planner.cli.output import TABLE, add_output_option, print_document
 from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def add_parser(subparsers: Any) -> None:
         help="out-of-stock:POOL@1h+1h, prometheus@2h+20m, crash:POOL@30m:0.5, reclaim:POOL@2h:0.5, price:POOL@6h:9.5",
     )  # fmt: skip
     add("--seed", type=int, default=0, help="draws all that is left to chance; default: 0")
-    add("-o", "--output", choices=("table", "json"), default="table", help="default: table")
+    add_output_option(parser)
     add(
         "--sweep", action="append", default=[], metavar="FIELD=V,V,...",
         help="replay Medley alone with each value of a field of spec, as scaling.headroomPercent=0,5,10; several give "
@@ -103,10 +104,8 @@ def run(args: argparse.Namespace) -> int:
         _write_page(report, args.html)
     except BadInput as error:
         return report_error("replay", error)
-    if args.output == "json":
-        import json
-
-        print(json.dumps(report, indent=2, allow_nan=False))
+    if args.output != TABLE:
+        print_document(report, form=args.output)
     else:
         from medley_operator.cli.replay_table import print_replay, print_sweep
 

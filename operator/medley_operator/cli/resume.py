@@ -36,4 +36,4 @@ def run(args: argparse.Namespace) -> int:
         print(await resume(client, args.service, namespace=namespace, mode=args.mode))
         return ExitStatus.OK
 
-    return run_with_client("resume", args, action)
+    return run_with_client("resume", action, namespace=args.namespace)

@@ -10,8 +10,8 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from medley_operator.cli.arguments import print_document
 from medley_operator.cli.in_cluster import list_services, run_with_client
+from medley_planner.cli.output import JSON, TABLE, WIDE, YAML, add_output_option, print_document
 from medley_planner.exit_status import ExitStatus
 from medley_planner.units import per_hour
 
@@ -35,8 +35,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("-n", "--namespace", metavar="NAMESPACE", help="default: that of the kubeconfig's context")
     parser.add_argument("-A", "--all-namespaces", action="store_true", help="services of all namespaces")
-    forms = ("table", "wide", "json", "yaml")
-    parser.add_argument("-o", "--output", choices=forms, default="table", help="default: table")
+    add_output_option(parser, (TABLE, WIDE, JSON, YAML))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         write_rows(rows, output=args.output)
         return ExitStatus.NOT_ALL if any(row["problem"] for row in rows) else ExitStatus.OK
 
-    return run_with_client("status", args, action)
+    return run_with_client("status", action, namespace=args.namespace)
 
 
 def status_rows(services: Sequence[LLMService]) -> list[dict[str, Any]]:
@@ -84,14 +83,14 @@ def _row(service: LLMService) -> dict[str, Any]:
 
 def write_rows(rows: Sequence[dict[str, Any]], *, output: str) -> None:
     """To standard output, as "table", "wide", "json" or "yaml"."""
-    if output in ("json", "yaml"):
+    if output in (JSON, YAML):
         print_document({"services": list(rows)}, form=output)
         return
     from rich.console import Console
 
     from medley_planner.cli.console import report_console, titled_table
 
-    wide = output == "wide"
+    wide = output == WIDE
     console = Console(markup=False, highlight=False, width=_WIDE_COLUMNS) if wide else report_console()
     if not rows:
         console.print("there is no LLMService; -A looks in all namespaces")

@@ -53,7 +53,7 @@ def with_tables(
     `directory` None: the default one. If it cannot be written, a message says so, and the tables are used all the same.
     """
     from medley_operator.domain.prepare import prepare
-    from medley_operator.domain.values.snapshot import FleetMemory
+    from medley_operator.domain.values.memories import FleetMemory
     from medley_planner.capacity.cache import TableCache, default_directory
 
     if directory is not None and not simulate and not directory.is_dir():

@@ -39,15 +39,8 @@ from medley_operator.domain.speed.profiles import model_profile_status
 from medley_operator.domain.staying import regret_after
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
 from medley_operator.domain.values.decision import EventNote, StatusWrite
-from medley_operator.domain.values.snapshot import (
-    FleetMemory,
-    InvalidObject,
-    Manifest,
-    ObjectFault,
-    ObjectKey,
-    ServiceMemory,
-    Snapshot,
-)
+from medley_operator.domain.values.memories import FleetMemory, ServiceMemory
+from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectFault, ObjectKey, Snapshot
 from medley_operator.domain.values.stock import Holder, Ledger, PoolRoom
 from medley_planner.fleet_plan import PlanOrFailure
 from medley_planner.model import Plan, ServicePlan

@@ -40,8 +40,9 @@ from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.candidates import Disposition, PoolState, Prepared, ServiceCandidate
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.memories import FleetMemory, ServiceMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, ObjectFault, ObjectKey, ServiceMemory, Snapshot
+from medley_operator.domain.values.snapshot import ObjectFault, ObjectKey, Snapshot
 from medley_operator.domain.values.stock import Ledger
 from medley_operator.domain.values.views import PodView
 from medley_operator.domain.variants.choose import choose_variants, startable

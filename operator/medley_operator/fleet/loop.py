@@ -19,7 +19,8 @@ from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.values.candidates import Prepared
 from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.leadtime import utc_text
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.memories import FleetMemory
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.fleet.actuate import Writer, until_set
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.debounce import Batch, Debounce

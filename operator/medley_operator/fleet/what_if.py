@@ -15,7 +15,8 @@ from typing import Protocol
 from medley_operator.domain.advice import with_advice
 from medley_operator.domain.questions import Question, QuestionAnswer, QuestionKind, answer, prepared_if, questions
 from medley_operator.domain.values.candidates import Prepared
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.memories import FleetMemory
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.fleet.worker import PlanWorker
 from medley_operator.pages.fleet import WhatIfAnswers
 from medley_planner.fleet_plan import PlanOrFailure

@@ -1,14 +1,20 @@
-"""Prices of nodes and GPUs from the Prometheus that Medley reads anyway, where Karpenter or OpenCost export them."""
+"""Prices of nodes and GPUs from the Prometheus that Medley reads anyway, where Karpenter or OpenCost export them, and
+from a price list."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from medley_operator.domain.cluster.prices import NO_PRICES, PriceMetrics
 from medley_operator.metrics.errors import PrometheusUnavailableError
+from medley_operator.metrics.price_list import Listed, read_price_list
 from medley_operator.metrics.prometheus import Prometheus, VectorSample
+from medley_planner.bad_input import BadInput
 
 LAST = "15m"
 """A price whose exporter is missing for a moment is still the price."""
@@ -65,19 +71,40 @@ def _is_price(value: float) -> bool:
 class PriceReader:
     """Reads the prices anew where the last ones are older than 5 minutes. `clock` is monotonic, in seconds."""
 
-    def __init__(self, prometheus: Prometheus, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, prometheus: Prometheus | None, *, clock: Callable[[], float], price_list: Path | None = None
+    ) -> None:
         self._prometheus = prometheus
         self._clock = clock
+        self._price_list = price_list
         self._read_at = -math.inf
         self._found = NO_PRICES
 
     async def prices(self) -> PriceMetrics:
-        """Never raises: where Prometheus does not answer nobody says a price, and the last ones stay in statuses."""
+        """Never raises: where Prometheus does not answer, or the list cannot be read, nobody says a price, and the last
+        ones stay in statuses."""
         if self._clock() - self._read_at >= READ_SECONDS:
-            try:
-                self._found = await read_price_metrics(self._prometheus, at=await self._prometheus.now())
+            seen = await self._measured()
+            if seen is not None:
                 self._read_at = self._clock()
-            except PrometheusUnavailableError as error:
-                self._found = NO_PRICES
-                log.warning("prices cannot be read", extra={"error": str(error)})
+            self._found = replace(seen or NO_PRICES, listed=await asyncio.to_thread(self._listed))
         return self._found
+
+    async def _measured(self) -> PriceMetrics | None:
+        """None where Prometheus does not answer."""
+        if self._prometheus is None:
+            return NO_PRICES
+        try:
+            return await read_price_metrics(self._prometheus, at=await self._prometheus.now())
+        except PrometheusUnavailableError as error:
+            log.warning("prices cannot be read", extra={"error": str(error)})
+            return None
+
+    def _listed(self) -> Listed:
+        if self._price_list is None:
+            return {}
+        try:
+            return read_price_list(self._price_list)
+        except BadInput as error:
+            log.warning("the price list cannot be used", extra={"error": str(error)})
+            return {}

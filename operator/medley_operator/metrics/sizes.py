@@ -78,12 +78,13 @@ def demand_of(
         _histogram(question, question.names.generation, generation),
     )
     _numbers(question, joint)
-    independent = demand_from_histograms(load.rate_rps, prompt=whole.prompt, generation=whole.generation)
     moments = _moments("prompt", whole.prompt), _moments("generation", whole.generation)
     hits, queries = (joint.engine.get(role, 0.0) for role in (FigureRole.PREFIX_HITS, FigureRole.PREFIX_QUERIES))
     found, words = _joint(question, load, whole, prompt, generation, joint=joint, moments=moments)
     sure = sure_hit_rate(hits=hits, queries=queries, requests=load.completed, prompt=moments[0])
-    return replace(found or independent, prefix_hit_rate=sure), words
+    if found is None:
+        found = demand_from_histograms(load.rate_rps, prompt=whole.prompt, generation=whole.generation)
+    return replace(found, prefix_hit_rate=sure), words
 
 
 def _joint(
@@ -221,7 +222,8 @@ def _numbers(question: ServiceSeries, joint: JointFigures) -> None:
 
 
 def _moments(field_name: str, histogram: Histogram) -> Moments:
-    return Moments(histogram.total_tokens / histogram.buckets[-1][1], mean_square(field_name, histogram))
+    square = mean_square(field_name, histogram)
+    return Moments(histogram.total_tokens / histogram.buckets[-1][1], square)
 
 
 def _histogram(question: ServiceSeries, names: tuple[str, ...], sizes: SizeFigures) -> Histogram:

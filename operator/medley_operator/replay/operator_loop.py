@@ -25,8 +25,9 @@ from medley_operator.domain.values.candidates import Prepared
 from medley_operator.domain.values.labels import POD
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.learned_key import LearnedKey
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.domain.values.views import NodeView, PodView
 from medley_operator.fleet.debounce import Debounce
 from medley_operator.replay.bad_replay import BadReplay

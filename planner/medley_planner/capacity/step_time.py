@@ -11,8 +11,16 @@ import math
 from dataclasses import dataclass
 
 from medley_planner.capacity.engine_rules import version_of
+from medley_planner.capacity.kernels import (
+    expert_bytes_per_second,
+    expert_share,
+    flops,
+    has_arithmetic,
+    in_whole_tiles,
+    link_bytes_per_second,
+    memory_share,
+)
 from medley_planner.capacity.speed import UNCORRECTED, StepFactors
-from medley_planner.catalog import Gpu
 from medley_planner.layout import UNCAPPED_PERCENT, Layout
 from medley_planner.shapes import ModelShape, Precision
 
@@ -34,29 +42,15 @@ _UNFUSED_LAYER_SECONDS = 26e-6
 """More where experts in FP8 or INT4 take several kernels: quantize, align, two products, sum."""
 _FEW_EXPERTS, _MANY_EXPERTS = 8, 128
 _SEQUENCE_SECONDS = 8e-6
-# Kernel tables time one product alone, some 50 MB, of which the first 2.6 us read nothing. Within a CUDA graph the next
-# product starts to read while one ends. The faster the memory, the more that is worth.
-_RAMP_SECONDS, _RAMP_BYTES, _MOST_MEMORY = 2.6e-6, 50e6, 0.95
-# What the experts' grouped products, which have few rows each, reach of dense ones, by the format of the activations.
-_EXPERT_COMPUTE_FP8, _EXPERT_COMPUTE_FP4, _EXPERT_COMPUTE_BF16 = 0.22, 0.28, 0.36
-# Kernels of experts that are made for one GPU generation (Blackwell: FP8, FP4) read at the memory's speed; Triton's and
-# Marlin's take apart at most so many bytes of weights per second and GPU: no more on H200 and B200 than on H100.
-_UNFUSED_EXPERT_BYTES_PER_SECOND = 3.0e12
+_SERIAL_SECONDS, _SINCE_STEPS_OVERLAP = 6.5e-3, (0, 8, 0)
+"""Engines before that version plan, send to each GPU and sample between steps, while the GPUs wait. 13B on one A100
+(DistServe's profile, 2024) and 405B on eight H100 (0.6) show the same time; vLLM's next engine does it meanwhile."""
 _SINCE_EXPERTS_ARE_PICKED = (0, 14, 0)
 """Engine version. Before it the products of experts in FP8 took blocks of rows of every expert, whatever was routed:
 with vLLM 0.12 the step of a mixture of 128 took as long for 4 sequences as for 20."""
-_FUSED_EXPERTS_FROM = 10.0
-"""Compute capability."""
-# Weight-only kernels multiply with the instructions of Ampere, which newer tensor cores run at a part of their peak.
-_WEIGHT_ONLY_COMPUTE = {9: 0.62, 10: 0.33}
 # Each token's activations pass the memory of every GPU, tensor parallelism or not: norms, residuals, copies per expert.
 _PASSES, _EXPERT_PASSES, _PASS_MEMORY = 6.0, 4.0, 0.9
 _ALL_REDUCE_SECONDS = 5e-6
-# All-reduces reach the speed of H100's NVLink, but no more on B200, whose NVLink is twice as fast: the GPU's own
-# copying limits them. Over PCIe they pass the host's memory (vLLM 0.19, Qwen3-32B on two RTX PRO 6000).
-_LINK_EFFICIENCY, _PCIE_EFFICIENCY = 0.7, 0.25
-_PCIE_GB_PER_SECOND = 64.0
-_MOST_LINK_BYTES_PER_SECOND = 340e9
 # Prefill attention reaches 0.17-0.3 of peak at 512-1k tokens, 0.5-0.65 from 8k on (measured kernel tables).
 _ATTENTION_EFFICIENCY = 0.45
 # Parts of the time of prompts and of decoding that grow as the clock falls, c in 1 - c + c / f: POLCA's servers, with
@@ -113,7 +107,7 @@ class StepTime:
         group = tensor_parallel // layout.attention_data_parallel
         bandwidth = tensor_parallel * gpu.memory_gb_per_second * 1e9
         bf16_flops = tensor_parallel * gpu.bf16_tflops * 1e12
-        weight_bandwidth = bandwidth * _memory(gpu)
+        weight_bandwidth = bandwidth * memory_share(gpu)
 
         experts = shape.moe_layers * shape.expert_parameters
         self._experts = float(shape.experts)
@@ -121,15 +115,13 @@ class StepTime:
         if precision is Precision.FP8 and version_of(layout.engine_version) < _SINCE_EXPERTS_ARE_PICKED:
             self._expert_miss = 0.0
         dense_precision = shape.dense_precision(precision)
-        self._compute_base = 2.0 * shape.dense_parameters() / (tensor_parallel * _flops(gpu, dense_precision))
-        expert_flops = tensor_parallel * _flops(gpu, precision) * _expert_compute(gpu, precision)
-        self._compute_expert = 2.0 * shape.experts_per_token * experts / expert_flops
+        self._compute_base = 2.0 * shape.dense_parameters() / (tensor_parallel * flops(gpu, dense_precision))
+        expert_flops = tensor_parallel * flops(gpu, precision) * expert_share(gpu, precision)
+        self._compute_expert = 2.0 * shape.experts_per_token * experts * in_whole_tiles(shape, layout) / expert_flops
         dense_bytes = layout.attention_data_parallel * shape.dense_parameters() * shape.dense_weight_bytes(precision)
         self._read_base = dense_bytes / weight_bandwidth
-        expert_bandwidth = weight_bandwidth
-        if not _fused(gpu, precision):
-            expert_bandwidth = min(expert_bandwidth, tensor_parallel * _UNFUSED_EXPERT_BYTES_PER_SECOND)
-        self._read_expert = experts * shape.expert_weight_bytes(precision) / expert_bandwidth
+        read = tensor_parallel * expert_bytes_per_second(gpu, precision)
+        self._read_expert = experts * shape.expert_weight_bytes(precision) / read
 
         head = shape.hidden * shape.vocab
         self._head_sequence = 2.0 * head / (bf16_flops * gpu.gemm_bf16)
@@ -143,12 +135,14 @@ class StepTime:
         # Both are cut at the same span: a shorter one counts with its operations spread over it.
         self._attended_window = cut / attention_flops * (span / self._window if self._window else 0.0)
         self._constant = _STEP_SECONDS + shape.layers * _layer_seconds(shape, layout)
+        if version_of(layout.engine_version) < _SINCE_STEPS_OVERLAP:
+            self._constant += _SERIAL_SECONDS
         passes = shape.layers * _PASSES + shape.moe_layers * shape.experts_per_token * _EXPERT_PASSES
         self._token = passes * shape.hidden * _BYTES / (gpu.memory_gb_per_second * 1e9 * _PASS_MEMORY)
         if tensor_parallel > 1:
             self._constant += 2.0 * shape.layers * _ALL_REDUCE_SECONDS
             moved = 2.0 * (tensor_parallel - 1) / tensor_parallel * shape.hidden * _BYTES
-            self._token += 2.0 * shape.layers * moved / _link_bytes_per_second(gpu, layout.gpus)
+            self._token += 2.0 * shape.layers * moved / link_bytes_per_second(gpu, layout.gpus)
         # Each sequence's state is read and written in each step.
         self._sequence = _SEQUENCE_SECONDS + 2.0 * shape.state_bytes_per_sequence() / kv_bandwidth
         self._multiply(factors)
@@ -221,7 +215,7 @@ def _layer_seconds(shape: ModelShape, layout: Layout) -> float:
     """Fixed cost of a layer in a step."""
     gpu, precision = layout.gpu, layout.precision
     seconds = _LAYER_SECONDS
-    if _has(gpu, shape.dense_precision(precision)):
+    if has_arithmetic(gpu, shape.dense_precision(precision)):
         seconds += _QUANTIZED_LAYER_SECONDS
     if any(kv_heads == 0 for _, kv_heads in shape.splits):
         seconds += _LATENT_LAYER_SECONDS
@@ -234,54 +228,9 @@ def _layer_seconds(shape: ModelShape, layout: Layout) -> float:
     return seconds
 
 
-def _memory(gpu: Gpu) -> float:
-    """The share of the memory's bandwidth that reads of weights reach within a CUDA graph."""
-    ramp = _RAMP_SECONDS * gpu.memory_gb_per_second * 1e9 / _RAMP_BYTES
-    return min(gpu.memory * (1.0 + ramp), _MOST_MEMORY)
-
-
-def _link_bytes_per_second(gpu: Gpu, gpus: int) -> float:
-    """Speed at which each of so many GPUs sends in an all-reduce."""
-    link = gpu.link_between(gpus) * 1e9
-    if gpu.link_between(gpus) <= _PCIE_GB_PER_SECOND:
-        return link * _PCIE_EFFICIENCY
-    return min(link * _LINK_EFFICIENCY, _MOST_LINK_BYTES_PER_SECOND)
-
-
 def _folded(spans: tuple[tuple[int, float], ...]) -> tuple[float, float, float]:
     """The longest span, what is without one, and what is cut at it: shorter spans are spread over the longest."""
     longest = max((span for span, _ in spans), default=0)
     whole = sum(amount for span, amount in spans if not span)
     cut = sum(amount * span / longest for span, amount in spans if span)
     return float(longest), float(whole), float(cut)
-
-
-def _has(gpu: Gpu, precision: Precision) -> bool:
-    """Whether the GPU multiplies in that format of 8 or 4 bits, so that activations are brought into it too."""
-    if precision in (Precision.FP8, Precision.INT8):
-        return gpu.fp8_tflops is not None
-    return precision is Precision.FP4 and gpu.fp4_tflops is not None
-
-
-def _fused(gpu: Gpu, precision: Precision) -> bool:
-    """Whether there are kernels of experts for that GPU and format that read at the memory's speed."""
-    return (gpu.compute_capability or 0.0) >= _FUSED_EXPERTS_FROM and _has(gpu, precision)
-
-
-def _expert_compute(gpu: Gpu, precision: Precision) -> float:
-    """The share of `_flops` that the products of experts reach."""
-    if not _has(gpu, precision):
-        return _EXPERT_COMPUTE_BF16
-    return _EXPERT_COMPUTE_FP4 if precision is Precision.FP4 else _EXPERT_COMPUTE_FP8
-
-
-def _flops(gpu: Gpu, precision: Precision) -> float:
-    """Operations per second that one GPU reaches in matrix products of `precision`."""
-    if _has(gpu, precision):
-        if precision is Precision.FP4:
-            return (gpu.fp4_tflops or 0.0) * 1e12 * gpu.gemm_fp4
-        return (gpu.fp8_tflops or 0.0) * 1e12 * gpu.gemm_fp8
-    bf16 = gpu.bf16_tflops * 1e12 * gpu.gemm_bf16
-    if precision is Precision.BF16:
-        return bf16
-    return bf16 * _WEIGHT_ONLY_COMPUTE.get(int(gpu.compute_capability or 0.0), 1.0)

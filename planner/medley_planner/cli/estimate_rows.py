@@ -3,9 +3,10 @@
 Columns that are read: model_path, system, precision, isl, osl, batch_size, tp_size, pp_size, attention_dp_size,
 backend and backend_version.
 An empty precision is the checkpoint's own; an empty number, or 0, of another way to share the GPUs is none.
-batch_size is the concurrency of one attention-data-parallel group, tp_size the number of GPUs. Where attention_dp_size
-is empty, moe_tp_size x moe_ep_size GPUs in groups of tp_size serve batch_size requests in all. isl and osl are the
-longest lengths of the load test, taken as drawn evenly from a share of them upwards. Measured columns are never read.
+batch_size is the concurrency of one attention-data-parallel group. tp_size is the number of GPUs; where
+attention_dp_size is empty or does not divide it, it is that of one group's GPUs, and all are moe_tp_size x moe_ep_size.
+isl and osl are the longest lengths of the load test, taken as drawn evenly from a share of them upwards. Measured
+columns are never read.
 """
 
 from __future__ import annotations
@@ -66,10 +67,10 @@ def row_question(
     precision = _precision((row.get("precision") or "").strip(), shape)
     gpus = _count(row, "tp_size")
     groups = _count(row, "attention_dp_size", default=1)
-    concurrency = _count(row, "batch_size") * groups
     spread = _count(row, "moe_tp_size", default=1) * _count(row, "moe_ep_size", default=1)
-    if not _given(row, "attention_dp_size") and spread > gpus:
+    if spread > gpus and (gpus % groups or not _given(row, "attention_dp_size")):
         gpus, groups = spread, spread // gpus
+    concurrency = _count(row, "batch_size") * groups
     if _count(row, "pp_size", default=1) > 1:
         raise BadRow("", "pp_size", row["pp_size"], "pipeline parallelism is not modelled; give a row with 1")
     if gpus % groups:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from medley_planner.bad_input import BadInput
 from medley_planner.cli.arguments import BadOption, duration_argument, whole_argument
+from medley_planner.cli.output import TABLE, add_output_option, print_document
 from medley_planner.exit_status import ExitStatus, report_error
 from medley_planner.power import DEFAULT_PRESET, PRESETS, Ladder
 from medley_planner.refusal import Refusal
@@ -68,7 +69,7 @@ def add_simulate(ways: Any) -> None:
         help="what agents do when the lease is over: go to the safe settings, hold the last ones, uncap; default: safe",
     )
     add("--curtail", type=_percent, metavar="PERCENT", help="hold the row to this part of its budget, 13:00 to 16:00")
-    add("-o", dest="format", choices=("table", "json"), default="table", help="default: table")
+    add_output_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,12 +80,10 @@ def run(args: argparse.Namespace) -> int:
         return report_error("power simulate", error)
     if isinstance(report, Refusal):
         return report_error("power simulate", report.message)
-    if args.format == "json":
-        import json
-
-        print(json.dumps(report, indent=2, allow_nan=False))
-    else:
+    if args.output == TABLE:
         _print_table(report)
+    else:
+        print_document(report, form=args.output)
     return ExitStatus.OK
 
 

@@ -25,6 +25,7 @@ from medley_planner.cli.arguments import (
     whole_argument,
 )
 from medley_planner.cli.gpu_file import add_gpu_file, catalogue_of
+from medley_planner.cli.output import TABLE, add_output_option, print_document
 from medley_planner.cli.simulate_report import ServedTrace, print_table, summarise
 from medley_planner.cli.trace_file import MOST_SECONDS, TracePart, read_requests
 from medley_planner.cli.trace_times import TimeUnit
@@ -133,7 +134,7 @@ def add_parser(subparsers: Any) -> None:
     add("--price", type=_figures, default={}, metavar="GPU=$,...", help="US dollars per GPU-hour, such as l4=0.8")
     add_gpu_file(parser)
     add("--seed", type=_seed, default=0, help="seed of the router's random choices; default: 0")
-    add("-o", dest="format", choices=("table", "json", "yaml"), default="table", help="default: table")
+    add_output_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -145,7 +146,10 @@ def run(args: argparse.Namespace) -> int:
         return report_error("simulate", error)
     if "failed_in_trace" in report:
         print(f"note: {report['failed_in_trace']} requests of the trace failed and are left out", file=sys.stderr)
-    _write(report, args.format)
+    if args.output == TABLE:
+        print_table(report)
+    else:
+        print_document(report, form=args.output)
     return ExitStatus.OK
 
 
@@ -265,16 +269,3 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     if twice is not None:
         raise argparse.ArgumentTypeError(f"{text!r} has {twice} twice; give it once")
     return pairs
-
-
-def _write(report: dict[str, Any], form: str) -> None:
-    if form == "json":
-        import json
-
-        print(json.dumps(report, indent=2, allow_nan=False))
-    elif form == "yaml":
-        import yaml
-
-        print(yaml.safe_dump(report, sort_keys=False), end="")
-    else:
-        print_table(report)

@@ -7,7 +7,8 @@ of one timestamp in milliseconds); aiperf's records (request_start_ns, metrics);
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from medley_planner.cli.trace_times import TimeUnit, all_whole, unit_of
@@ -39,7 +40,9 @@ _NESTED = "requests"
 _FAILED = ("error", "errors")
 
 
-def plain_name(name: object) -> str:
+@lru_cache(maxsize=256)
+def plain_name(name: Hashable) -> str:
+    """The name of a field as the tables above have it. Kept, as all rows have the same names."""
     return "_".join(str(name).strip().lower().split())
 
 

@@ -1,7 +1,8 @@
 """Shapes of common open models, so that a service names its model and nothing else.
 
 The package's models.json holds, per shape, the Hugging Face ids that have it, their published parameter count with its
-source, and the shape's keys of config.json. Reads that file, nothing else.
+source, and the shape's keys of config.json; `checked` are public copies of that config.json with which each key was
+compared. Reads that file, nothing else.
 """
 
 from __future__ import annotations
@@ -31,12 +32,16 @@ class UnknownModel(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class BundledModel:
-    """A bundled id with its shape and its published parameter count, which is from `source`."""
+    """A bundled id with its shape and its published parameter count, which is from `source`.
+
+    `checked`: copies of its config.json, by repository and commit, with which the shape's keys were compared; "": none.
+    """
 
     model: str
     declared_parameters: int
     shape: ModelShape
     source: str
+    checked: str
 
 
 @cache
@@ -53,6 +58,7 @@ def bundled_models() -> tuple[BundledModel, ...]:
                 declared_parameters=entry["parameters"],
                 shape=replace(shape, name=model),
                 source=entry["source"],
+                checked=entry.get("checked", ""),
             )
             for model in entry["models"]
         ]

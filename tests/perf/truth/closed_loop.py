@@ -7,17 +7,22 @@ Reads vllm_measured_ttft_tpot.csv and truth/closed_loop_*.csv under MEDLEY_SHARE
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from medley_planner.bad_input import BadInput
-from medley_planner.capacity.estimate import EstimateRequest, estimate
+from medley_planner.capacity.estimate import UTILISATION, EstimateRequest, estimate
 from medley_planner.capacity.plausible import beats_the_limit
 from medley_planner.cli.estimate_rows import row_question
+from medley_planner.engine import Trace
 from tests.perf.inputs import SHARED
+from tests.perf.truth.open_loop import served
 
 VLLM = (SHARED / "vllm_measured_ttft_tpot.csv", SHARED / "truth" / "closed_loop_vllm_more.csv")
 OTHERS = (SHARED / "truth" / "closed_loop_other_engines.csv",)
@@ -29,6 +34,11 @@ nothing makes a fuller batch faster, and repeated runs differ by less."""
 CACHED_PROMPTS = 0.8
 """The prefix hit rate of rows that the data say may be cached: with it all 21 of them (8B in FP8 on H200) are met
 within 9 % on average; with none they would be 91 % too slow, and some would need more than the GPU's peaks."""
+SERVED = {"dstackai/benchmarks@06c957a comparison/h100sxm5_vs_mi300x": ("meta-llama/Llama-3.1-405B-FP8", 91_680)}
+"""Where a row says less than its source: the checkpoint that was run, whose attention is BF16, and the tokens of the KV
+cache, to which the longest sequence was cut so that the engine started."""
+_ALL_AT_ONCE = "offline batch"
+_CLIENTS = re.compile(r"silicon_concurrency=(\d+)")
 _COLUMNS = ("backend", "backend_version", "precision", "tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size")
 
 
@@ -70,13 +80,19 @@ def load_tests(paths: tuple[Path, ...] = VLLM) -> LoadTests:
     left_out: Counter[str] = Counter()
     lines = [line for path in paths for line in _lines(path)]
     broken = _not_monotone(lines)
+    layouts: dict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
+    for line in lines:
+        layouts[_measured(line)].add(_gpus(line))
     seen: set[tuple[str, ...]] = set()
     rows = []
     for index, line in enumerate(lines):
         if index in broken:
             left_out["faster with more clients"] += 1
             continue
-        figures = tuple(line[name] for name in ("model_path", "isl", "osl", "silicon_ttft_ms", "silicon_tpot_ms"))
+        figures = _measured(line)
+        if len(layouts[figures]) > 1:
+            left_out["one measurement that is listed with several layouts"] += 1
+            continue
         if figures in seen:
             left_out["the same figures a second time"] += 1
             continue
@@ -100,10 +116,15 @@ def _lines(path: Path) -> Iterator[dict[str, str]]:
 
 def _row(line: Mapping[str, str]) -> LoadTest | str:
     """The row with its estimate, or why it is no measurement of what it says."""
+    model, kv_tokens = SERVED.get(line.get("source", ""), (line["model_path"], None))
+    line = {**line, "model_path": model}
     asked = row_question(line, range_ratio=float(line.get("range_ratio") or RANGE_RATIO))
     ttft, tpot = _seconds(line["silicon_ttft_ms"]), _seconds(line["silicon_tpot_ms"])
     if tpot is None:
         return "no time per token"
+    clients = _CLIENTS.search(line.get("silicon_data_source", ""))
+    if clients and line["attention_dp_size"].strip() and float(clients[1]) != asked.concurrency:
+        return "other clients than its source has"
     beaten = beats_the_limit(
         asked.shape,
         asked.layout,
@@ -117,9 +138,38 @@ def _row(line: Mapping[str, str]) -> LoadTest | str:
         return "faster than the GPU's peaks: prompts were cached"
     if "prefix-cached" in line.get("note", ""):
         asked = replace(asked, prefix_hit_rate=CACHED_PROMPTS)
-    latency = estimate(asked).latency
     version = line["backend_version"].split()[0] if line["backend_version"].strip() else "unknown"
+    if _ALL_AT_ONCE in line.get("note", ""):
+        return LoadTest(asked, line["backend"], version, None, tpot, 0.0, _batch_tpot(asked, kv_tokens))
+    latency = estimate(asked).latency
     return LoadTest(asked, line["backend"], version, ttft, tpot, latency.ttft_seconds, latency.tpot_seconds)
+
+
+def _batch_tpot(asked: EstimateRequest, kv_tokens: int | None) -> float:
+    """Requests that all come at once: the time until the last token of all, for each token of one."""
+    count = round(asked.concurrency or 1.0)
+    prompts, generations = (np.full(count, round(size)) for size in (asked.prompt_tokens, asked.generation_tokens))
+    outcome = served(
+        Trace.of(np.zeros(count), prompts, generations),
+        asked.layout,
+        asked.shape.name,
+        max_model_len=asked.max_model_len,
+        token_budget=asked.token_budget,
+        max_sequences=asked.max_sequences,
+        utilisation=UTILISATION,
+        kv_tokens=kv_tokens,
+    )
+    return outcome.span_seconds / asked.generation_tokens
+
+
+def _measured(line: Mapping[str, str]) -> tuple[str, ...]:
+    """The figures by which measurements differ. Dumps with the same ones name the model in several ways, and round."""
+    times = (line[name] for name in ("silicon_ttft_ms", "silicon_tpot_ms"))
+    return (line["isl"], line["osl"], *(f"{float(time):.5g}" if time.strip() else "" for time in times))
+
+
+def _gpus(line: Mapping[str, str]) -> tuple[str, ...]:
+    return (line["tp_size"], line["attention_dp_size"].strip() or "1")
 
 
 def _seconds(milliseconds: str) -> float | None:

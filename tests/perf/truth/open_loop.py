@@ -77,7 +77,7 @@ def _open_loop(row: Mapping[str, str]) -> OpenLoop:
     layout = Layout(gpu(_GPUS[row["system"]]), int(row["tp_size"]), Precision(row["precision"].upper()))
     count = min(int(rate * float(row["duration_s"])), MOST_REQUESTS)
     prompt, generation = round(float(row["prompt_tokens"])), round(float(row["generation_tokens"]))
-    outcome = _served(
+    outcome = served(
         Trace.of(np.arange(count) / rate, np.full(count, prompt), np.full(count, generation)),
         layout,
         row["model_path"],
@@ -111,7 +111,7 @@ def _saturation(row: Mapping[str, str]) -> Saturation:
     layout = Layout(gpu(row["gpu"]), int(row["tp"]), Precision(row["precision"]))
     count = int(row["requests"])
     prompt, generation = round(float(row["inp"]) / count), round(float(row["out"]) / count)
-    outcome = _served(
+    outcome = served(
         Trace.of(np.zeros(count), np.full(count, prompt), np.full(count, generation)),
         layout,
         row["model_path"],
@@ -125,7 +125,7 @@ def _saturation(row: Mapping[str, str]) -> Saturation:
     )
 
 
-def _served(
+def served(
     trace: Trace,
     layout: Layout,
     model: str,
@@ -135,9 +135,18 @@ def _served(
     max_sequences: int,
     utilisation: float,
     prefix_hit_rate: float = 0.0,
+    kv_tokens: int | None = None,
 ) -> SimulationResult:
+    """`kv_tokens`: of the engine's cache, where its source says them."""
     shape = bundled_shape(model)
-    fit = memory_fit(shape, layout, max_model_len=max_model_len, utilisation=utilisation, token_budget=token_budget)
+    fit = memory_fit(
+        shape,
+        layout,
+        max_model_len=max_model_len,
+        utilisation=utilisation,
+        token_budget=token_budget,
+        engine_kv_tokens=kv_tokens,
+    )
     # What was measured has run: it held at least its own longest request.
     tokens, own = fit.cost.engine_cache(max(fit.kv_tokens, max_model_len + KV_BLOCK_TOKENS))
     spec = EngineSpec(

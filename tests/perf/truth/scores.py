@@ -58,14 +58,15 @@ def closed_loop_scores(rows: Sequence[LoadTest]) -> list[Score]:
             runs=len(some),
             figures={
                 "TPOT": Figure.of(row.tpot_error for row in some),
-                "TTFT": Figure.of(row.ttft_error for row in some if _shows_prefill(row)),
+                "TTFT": Figure.of(row.ttft_error for row in some if shows_prefill(row)),
             },
         )
         for key, some in sorted(groups.items())
     ]
 
 
-def _shows_prefill(row: LoadTest) -> bool:
+def shows_prefill(row: LoadTest) -> bool:
+    """Whether its time to first token is scored."""
     asked = row.question
     return asked.prompt_tokens >= LONG_PROMPT_TOKENS and (asked.concurrency or 0.0) <= FEW_CLIENTS
 

@@ -93,7 +93,7 @@ def test_operator_values_are_the_defaults_of_the_settings() -> None:
         assert flag in defaults, f"--{flag} is not a setting of the operator"
         if value:
             assert str(values()["operator"][value]) == defaults[flag], flag
-    by_environment = {"capacity-cache-dir", "prometheus-matchers"}
+    by_environment = {"capacity-cache-dir", "prometheus-matchers", "price-list"}
     # The memory follows from the container's limit; what is in the Role and what was tried together stays as it is.
     fixed = {"bind-address", "port", "worker-memory-mib", "leader-election", "lease-name"}
     fixed |= {"lease-duration-seconds", "lease-renew-deadline-seconds", "lease-retry-seconds"}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from e2e.pictures.collect import Answered, Answers, Series
-from e2e.pictures.draw import picture
+from e2e.pictures.draw import described, picture
 from e2e.pictures.units import written
 from medley_operator.dashboards import BOARDS
 from medley_operator.dashboards.grafana import dashboard
 from medley_operator.dashboards.panels import Dashboard, Unit
 
+SVG = "{http://www.w3.org/2000/svg}"
+PICTURES = Path(__file__).parents[3] / "docs" / "dashboards"
 START, END = 1_000_000.0, 1_000_600.0
 EDGES = {"100": 2.0, "500": 5.0, "+Inf": 5.0}
 
@@ -41,9 +44,14 @@ def drawn(board: Dashboard, value: float) -> list[str]:
     """All texts of the picture."""
     panels = [made_up(panel, value) for panel in dashboard(board)["panels"]]
     svg, height = picture(Answers(board.name, board.title, START, END, panels, marks=[START + 300]))
-    root = ElementTree.fromstring(svg)  # noqa: S314
-    assert root.get("height") == str(height)
-    return ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert f'height="{height}"' in svg
+    return texts_of(svg)
+
+
+def texts_of(svg: str) -> list[str]:
+    """What it is of, and all texts in it."""
+    nodes = ElementTree.fromstring(svg).iter()  # noqa: S314
+    return ["".join(node.itertext()) for node in nodes if node.tag in (f"{SVG}desc", f"{SVG}text")]
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
@@ -59,6 +67,20 @@ def test_a_panel_without_data_says_so() -> None:
     panels = [Answered(panel, []) for panel in dashboard(BOARDS[0])["panels"]]
     svg, _ = picture(Answers("fleet", "Medley fleet", START, END, panels))
     assert svg.count("No data") == len(BOARDS[0].panels)
+
+
+@pytest.mark.parametrize("picture_file", sorted(PICTURES.glob("*.svg")), ids=lambda path: path.stem)
+def test_a_picture_in_the_docs_is_of_this_version(picture_file: Path) -> None:
+    (board,) = (board for board in BOARDS if board.name == picture_file.stem)
+    texts = texts_of(picture_file.read_text())
+    assert {panel.title for panel in board.panels} <= set(texts)
+    assert texts[0] == described()
+
+
+def test_the_docs_show_every_picture() -> None:
+    page = (PICTURES.parent / "dashboards.md").read_text() + (PICTURES.parent / "operator.md").read_text()
+    shown = set(re.findall(r"!\[[^]]{20,}\]\(dashboards/([^)]+)\)", page))
+    assert shown == {path.name for path in PICTURES.iterdir()}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.labels import POD, key_of
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.memories import ServiceMemory
 from medley_operator.domain.values.power import NO_POWER, PowerFacts
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import (
@@ -25,7 +26,6 @@ from medley_operator.domain.values.snapshot import (
     MetricsReason,
     ObjectKey,
     Observation,
-    ServiceMemory,
     Snapshot,
 )
 from medley_operator.domain.values.views import NodeView, PodView

@@ -11,7 +11,7 @@ from tests.perf.bench_truth import PAGE
 from tests.perf.truth.chart import bars
 from tests.perf.truth.closed_loop import VLLM, load_tests
 from tests.perf.truth.page import page
-from tests.perf.truth.scores import Figure, Score, closed_loop_scores, limits
+from tests.perf.truth.scores import Figure, Score, closed_loop_scores, limits, shows_prefill
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 needs_data = pytest.mark.skipif(not VLLM[0].exists(), reason=f"no measured data at {VLLM[0]}")
@@ -56,6 +56,25 @@ def test_no_group_of_2026_is_biased_by_more_than_10_percent_nor_another_large_on
             assert abs(bias) <= 0.10, (group, bias)
         elif len(errors) >= 10:
             assert abs(bias) <= 0.15, (group, bias)
+
+
+@needs_data
+def test_ttft_of_long_prompts_at_low_batch_is_not_biased_by_more_than_15_percent() -> None:
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for row in load_tests().rows:
+        error = row.ttft_error
+        if error is not None and shows_prefill(row) and not row.question.prefix_hit_rate:
+            groups.setdefault(row.group, []).append(error)
+    biases = {group: sum(errors) / len(errors) for group, errors in groups.items()}
+    assert len(biases) > 12
+    assert {group: bias for group, bias in biases.items() if abs(bias) > 0.15} == {}
+
+
+@needs_data
+def test_a_batch_that_is_sent_at_once_waits_for_the_cache_that_its_source_tells_of() -> None:
+    rows = [row for row in load_tests().rows if row.group[0] == "Llama-3.1-405B-FP8"]
+    assert len(rows) == 7
+    assert [row.tpot_error for row in rows] == pytest.approx([0.0] * 7, abs=0.1)
 
 
 def test_the_readme_names_what_is_worse_than_15_percent() -> None:

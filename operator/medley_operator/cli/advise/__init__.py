@@ -13,15 +13,22 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medley_operator.cli.advise.options import add_price_option, add_prometheus_option, prices_given
+from medley_operator.cli.advise.options import (
+    add_price_option,
+    add_prometheus_option,
+    price_list_given,
+    prices_given,
+)
 from medley_operator.cli.arguments import add_html_option, write_html
 from medley_planner.bad_input import BadInput
 from medley_planner.cli.arguments import BadOption, seconds_argument
+from medley_planner.cli.output import add_output_option
 from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
     from medley_operator.cli.advise.advice import Proposal, Survey
     from medley_operator.cli.advise.proposal import Targets
+    from medley_operator.metrics.price_list import Listed
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,7 +53,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--gateway", metavar="NAMESPACE/NAME", help="Gateway that would weight the variants")
     parser.add_argument("--write", metavar="DIR", type=Path, help="write GPUPool, RuntimeProfile and LLMService YAML")
     add_html_option(parser)
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
+    add_output_option(parser)
     parser.add_argument(
         "--deadline", metavar="SECONDS", type=seconds_argument, default=10.0, help="most seconds to solve; default: 10"
     )
@@ -62,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         targets, prices = _targets(args), prices_given(args.price)
-        survey = asyncio.run(_survey(args, targets, prices))
+        survey = asyncio.run(_survey(args, targets, prices, price_list_given(args.price_list)))
         here = {name.casefold() for pool in survey.discovery.pools for name in (pool.name, pool.title, pool.product)}
         added = {name: price for name, price in prices.items() if name not in here}
         proposal = propose(survey, targets, added={}, deadline_seconds=args.deadline)
@@ -85,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     return ExitStatus.NOT_ALL if unplanned else ExitStatus.OK
 
 
-async def _survey(args: argparse.Namespace, targets: Targets, prices: dict[str, float]) -> Survey:
+async def _survey(args: argparse.Namespace, targets: Targets, prices: dict[str, float], listed: Listed) -> Survey:
     from medley_operator.cli.advise.prometheus import open_prometheus
     from medley_operator.cli.advise.survey import survey_cluster
     from medley_operator.kube.connect import connect_as_person
@@ -99,6 +106,7 @@ async def _survey(args: argparse.Namespace, targets: Targets, prices: dict[str, 
             why_no_prometheus=why_none,
             namespace=args.namespace,
             given_prices=prices,
+            listed_prices=listed,
             window=args.window,
             percentile=targets.percentile,
         )

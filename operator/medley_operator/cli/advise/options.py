@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medley_planner.cli.arguments import BadOption
+
+if TYPE_CHECKING:
+    from medley_operator.metrics.price_list import Listed
 
 
 def add_prometheus_option(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +28,16 @@ def add_price_option(parser: argparse.ArgumentParser, more: str = "") -> None:
         default=[],
         help=f"US dollars per GPU and hour of a GPU type or found pool{more}",
     )
+    parser.add_argument(
+        "--price-list", metavar="FILE.csv", type=Path, help="prices of instance types that nothing else says"
+    )
+
+
+def price_list_given(path: Path | None) -> Listed:
+    """Empty without a file. Raises `BadPriceList`."""
+    from medley_operator.metrics.price_list import read_price_list
+
+    return {} if path is None else read_price_list(path)
 
 
 def prices_given(texts: Iterable[str]) -> dict[str, float]:

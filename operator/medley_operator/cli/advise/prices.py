@@ -1,4 +1,5 @@
-"""The prices of found pools: as the user gives them, else by the metrics of Karpenter or OpenCost. Pure."""
+"""The prices of found pools: as the user gives them, else by the metrics of Karpenter or OpenCost, else by a
+price list. Pure."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ def prices_of_found(discovery: Discovery, given: Mapping[str, float], metrics: P
 def missing_of_pools(discovery: Discovery, prices: Mapping[str, GpuPrice]) -> list[str]:
     """Why pools cannot be planned with, in words."""
     unpriced = [
-        f"price of pool {pool.name} ({pool.title}): neither Karpenter nor OpenCost says it; give it with "
-        f"--price {pool.title}=USD"
+        f"price of pool {pool.name} ({pool.title}): neither Karpenter nor OpenCost nor a price list says it; "
+        f"give it with --price {pool.title}=USD"
         for pool in discovery.pools
         if pool.name not in prices
     ]

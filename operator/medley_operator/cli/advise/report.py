@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medley_planner.cli.answer import wrapped
 from medley_planner.cli.console import report_console, titled_table
+from medley_planner.cli.output import TABLE, print_document
 from medley_planner.units import per_hour, req_per_second, seconds_text
 
 Json = Mapping[str, Any]
@@ -15,14 +15,10 @@ Json = Mapping[str, Any]
 
 def write_advice(advice: Json, *, output: str) -> None:
     """To standard output, as "table", "json" or "yaml"."""
-    if output == "json":
-        print(json.dumps(advice, indent=2))
-    elif output == "yaml":
-        import yaml
-
-        print(yaml.safe_dump(advice, sort_keys=False), end="")
-    else:
+    if output == TABLE:
         _print(advice)
+    else:
+        print_document(advice, form=output)
 
 
 def _print(advice: Json) -> None:

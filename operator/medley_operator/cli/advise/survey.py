@@ -7,6 +7,7 @@ What cannot be read is named in the survey and ends nothing, but for pods: witho
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from medley_operator.cli.advise.advice import Key, Survey
 from medley_operator.cli.advise.engines import WorkloadRef, engine_of, services_of
@@ -22,6 +23,7 @@ from medley_operator.kube.client import PersonClient
 from medley_operator.kube.errors import KubeError
 from medley_operator.kube.resources import AUTOSCALERS, NODES, PODS
 from medley_operator.metrics.errors import PrometheusUnavailableError
+from medley_operator.metrics.price_list import Listed
 from medley_operator.metrics.prices import read_price_metrics
 from medley_operator.metrics.prometheus import Prometheus
 
@@ -33,10 +35,12 @@ async def survey_cluster(
     why_no_prometheus: str,
     namespace: str,
     given_prices: Mapping[str, float],
+    listed_prices: Listed,
     window: str,
     percentile: int,
 ) -> Survey:
     """`namespace` "": all. `given_prices`: US dollars per GPU and hour by pool name or GPU type, in small letters.
+    `listed_prices`: a price list.
 
     Raises `KubeError` where pods or nodes cannot be listed.
     """
@@ -64,7 +68,7 @@ async def survey_cluster(
             metrics = await read_price_metrics(prometheus, at=at)
         except PrometheusUnavailableError as error:
             unread.append(str(error))
-    prices = prices_of_found(discovery, given_prices, metrics)
+    prices = prices_of_found(discovery, given_prices, replace(metrics, listed=listed_prices))
     unread += missing_of_pools(discovery, prices)
     pods: tuple[PodView, ...] = tuple(view for view in views if view is not None)
     return Survey(services, discovery, prices, loads, nodes, pods, autoscalers, tuple(unread))

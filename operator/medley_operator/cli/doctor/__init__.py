@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from medley_operator.cli.advise.options import add_prometheus_option
 from medley_planner.bad_input import BadInput
+from medley_planner.cli.output import TABLE, add_output_option, print_document
 from medley_planner.exit_status import ExitStatus, report_error
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
         "Nothing is written. Exit status: 0 no fault, 2 no cluster, 3 a fault was found.",
     )
     add_prometheus_option(parser)
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="default: table")
+    add_output_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -48,10 +48,10 @@ def run(args: argparse.Namespace) -> int:
         return report_error("doctor", error)
     except KubeError as error:
         return report_error("doctor", error.message)
-    if args.output == "json":
-        print(json.dumps([_plain(each) for each in findings], indent=2))
-    else:
+    if args.output == TABLE:
         _print(findings)
+    else:
+        print_document([_plain(each) for each in findings], form=args.output)
     return ExitStatus.NOT_ALL if any(each.health is Health.FAULT for each in findings) else ExitStatus.OK
 
 

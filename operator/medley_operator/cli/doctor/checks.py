@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from medley_operator.cli.advise.pools import PRODUCT_LABELS
 from medley_operator.cli.doctor.findings import Finding, Health, SeenCluster
 from medley_operator.cli.doctor.objects import (
     condition_of,
@@ -16,17 +15,14 @@ from medley_operator.cli.doctor.objects import (
     is_engine,
     is_operator,
     said_of,
-    selector_of,
-    some_nodes,
 )
+from medley_operator.cli.doctor.supply import gpu_nodes, pools, prices
 from medley_operator.domain.values.labels import managed
 from medley_operator.domain.values.leadtime import unix_seconds
-from medley_operator.domain.values.views import GPU_PRODUCT_LABELS, GPU_RESOURCES, selects
 from medley_operator.kube.resources import (
     AUTOSCALERS,
     DEPLOYMENTS,
     GATEWAYS,
-    GPU_POOLS,
     LEASES,
     LLM_SERVICES,
     OWN,
@@ -35,7 +31,7 @@ from medley_operator.kube.resources import (
 )
 
 Check = Callable[[SeenCluster], Iterator[Finding]]
-CRDS, OPERATOR, POOLS, NODES_ABOUT = "CRDs", "operator", "GPU pools", "GPU nodes"
+CRDS, OPERATOR = "CRDs", "operator"
 PROFILES, PROMETHEUS, GATEWAY, SCALERS, SERVICES = "profiles", "Prometheus", "gateways", "autoscalers", "services"
 LEASE_NAME = "medley-operator"
 """The default of --lease-name."""
@@ -86,53 +82,6 @@ def operator(seen: SeenCluster) -> Iterator[Finding]:
             f"there is no Lease {LEASE_NAME} and no pod of the operator",
             "helm install medley helm/medley --set image.repository=YOURS, or run medley operator",
         )
-
-
-def pools(seen: SeenCluster) -> Iterator[Finding]:
-    found = seen.of(GPU_POOLS)
-    if GPU_POOLS in seen.lacking or GPU_POOLS in seen.unread:
-        return
-    if not found:
-        fix = "medley pools discover --write FILE, then kubectl apply -f FILE"
-        yield Finding(POOLS, Health.FAULT, "there is no GPUPool, so nothing can be planned", fix)
-        return
-    bad = [pool for pool in found if condition_of(pool, "Ready") == "False"]
-    for pool in bad:
-        yield Finding(
-            POOLS, Health.FAULT, f"GPUPool {pool['metadata']['name']}: {said_of(pool, 'Ready')}", edit_command(pool)
-        )
-    overlaps = list(_overlaps(seen))
-    yield from overlaps
-    if not bad and not overlaps:
-        yield Finding(POOLS, Health.OK, f"all {len(found)} are Ready, and no node is in two of them")
-
-
-def gpu_nodes(seen: SeenCluster) -> Iterator[Finding]:
-    """Nodes whose GPUs nobody can use: without a device plugin, without labels, in no pool."""
-    with_gpus = [node for node in seen.nodes if any(node.allocatable.get(name) for name in GPU_RESOURCES)]
-    named = [node for node in seen.nodes if any(node.labels.get(label) for label in GPU_PRODUCT_LABELS)]
-    without = [node.name for node in named if node not in with_gpus]
-    if without:
-        yield Finding(
-            NODES_ABOUT,
-            Health.FAULT,
-            f"{some_nodes(without)}: labelled with a GPU type, but no GPU to allocate",
-            "check the device plugin's pods on them (nvidia.com/gpu or amd.com/gpu in status.allocatable)",
-        )
-    if GPU_POOLS in seen.lacking or GPU_POOLS in seen.unread:
-        return
-    selectors = [selector_of(pool) for pool in seen.of(GPU_POOLS)]
-    outside = [node for node in with_gpus if not any(selects(selector, node.labels) for selector in selectors)]
-    unlabelled = [node.name for node in outside if not any(node.labels.get(label) for label in PRODUCT_LABELS)]
-    if unlabelled:
-        fix = f"install GPU feature discovery, or label them with {PRODUCT_LABELS[0]}"
-        yield Finding(NODES_ABOUT, Health.WARNING, f"{some_nodes(unlabelled)}: no label names the GPU type", fix)
-    unpooled = [node.name for node in outside if node.name not in unlabelled]
-    if unpooled:
-        fix = "medley pools discover shows the GPUPools that would take them"
-        yield Finding(NODES_ABOUT, Health.WARNING, f"{some_nodes(unpooled)}: in no GPUPool, so not planned with", fix)
-    if seen.nodes and not (without or outside):
-        yield Finding(NODES_ABOUT, Health.OK, f"{len(with_gpus)} nodes with GPUs, all in pools")
 
 
 def profiles(seen: SeenCluster) -> Iterator[Finding]:
@@ -252,6 +201,7 @@ CHECKS: tuple[Check, ...] = (
     operator,
     gpu_nodes,
     pools,
+    prices,
     profiles,
     prometheus,
     gateways,
@@ -263,22 +213,3 @@ CHECKS: tuple[Check, ...] = (
 def examine(seen: SeenCluster) -> list[Finding]:
     """All findings, in the order of `CHECKS`."""
     return [finding for check in CHECKS for finding in check(seen)]
-
-
-def _overlaps(seen: SeenCluster) -> Iterator[Finding]:
-    """Nodes that two pools select; each pair of pools once."""
-    selectors = {
-        pool["metadata"]["name"]: (pool.get("spec") or {}).get("nodeSelector") or {} for pool in seen.of(GPU_POOLS)
-    }
-    shared: dict[tuple[str, ...], list[str]] = {}
-    for node in seen.nodes:
-        taking = tuple(sorted(name for name, selector in selectors.items() if selects(selector, node.labels)))
-        if len(taking) > 1:
-            shared.setdefault(taking, []).append(node.name)
-    for names, nodes in sorted(shared.items()):
-        yield Finding(
-            POOLS,
-            Health.FAULT,
-            f"GPUPools {', '.join(names)} all select {some_nodes(nodes)}: their GPUs count for the first alone",
-            "make their nodeSelectors differ; medley pools discover writes some that do",
-        )

@@ -15,6 +15,11 @@ def selector_of(pool: Json) -> Mapping[str, str]:
     return (pool.get("spec") or {}).get("nodeSelector") or {}
 
 
+def price_source_of(pool: Json) -> str:
+    """Who says its price; "" where nobody ever did."""
+    return str(((pool.get("status") or {}).get("price") or {}).get("source") or "")
+
+
 def is_operator(pod: Json) -> bool:
     labels = pod["metadata"].get("labels") or {}
     named = labels.get("app.kubernetes.io/name") == "medley" or str(labels.get("helm.sh/chart", "")).startswith(

@@ -18,8 +18,9 @@ from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.candidates import DemandChoice, PoolState
 from medley_operator.domain.values.catalogue import find_shape
 from medley_operator.domain.values.leadtime import LeadTimes
+from medley_operator.domain.values.memories import ServiceMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey, ServiceMemory, Snapshot
+from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey, Snapshot
 from medley_operator.domain.variants.choose import OfferedVariants, offered_variants
 from medley_planner.capacity import EngineKey, Speed
 from medley_planner.refusal import Refusal

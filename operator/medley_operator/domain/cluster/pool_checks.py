@@ -35,8 +35,8 @@ def price_is_above_zero(given: PoolInput) -> Refusal | None:
     if not cost.is_given:
         return Refusal(
             "PriceUnknown",
-            "spec.cost is not set, and Prometheus has no price of the pool's nodes from Karpenter or OpenCost; set "
-            "spec.cost.perHour to the price of one GPU per hour",
+            "spec.cost is not set, and neither Karpenter nor OpenCost (in Prometheus) nor a price list says a price of "
+            "the pool's nodes; set spec.cost.perHour to that of one GPU per hour",
         )
     if given.pool.spec.gpu_cost_per_hour() > 0:
         return None

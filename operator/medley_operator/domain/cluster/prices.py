@@ -1,4 +1,5 @@
-"""The price of a pool's GPUs: as its spec says, else by the metrics of Karpenter or of OpenCost. Pure.
+"""The price of a pool's GPUs: as its spec says, else by the metrics of Karpenter or of OpenCost, else by a price list.
+Pure.
 
 Karpenter exports an estimated price for each instance type, zone and kind of purchase, in US dollars per node and hour,
 with the adjustments of its NodeOverlays (its source, pkg/providers/instancetype/metrics.go); OpenCost the price of each
@@ -21,7 +22,8 @@ from medley_operator.domain.values.views import NodeView, selects
 
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 ZONE = "topology.kubernetes.io/zone"
-GIVEN, KARPENTER = "Spec", "Karpenter"
+REGION = "topology.kubernetes.io/region"
+GIVEN, KARPENTER, LISTED = "Spec", "Karpenter", "price list"
 OPENCOST_NODE, OPENCOST_GPU = "OpenCost node_total_hourly_cost", "OpenCost node_gpu_hourly_cost"
 NOISE = 0.01
 REFRESH_SECONDS = 900.0
@@ -31,12 +33,13 @@ STALE_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class PriceMetrics:
-    """US dollars per hour: of Karpenter's offers by (instance type, kind of purchase, zone), of nodes by name, and of
-    one GPU by the name of its node."""
+    """US dollars per hour: of Karpenter's offers by (instance type, kind of purchase, zone), of nodes by name, of one
+    GPU by the name of its node, and of a price list by (instance type, kind of purchase, zone or region or "")."""
 
     offers: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     nodes: Mapping[str, float] = field(default_factory=dict)
     gpus: Mapping[str, float] = field(default_factory=dict)
+    listed: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
 
 
 NO_PRICES = PriceMetrics()
@@ -68,6 +71,7 @@ def market_price(
         (KARPENTER, [_offer(labels, kind, metrics) for labels in wanted], gpus),
         (OPENCOST_NODE, [metrics.nodes.get(node.name) for node in nodes], gpus),
         (OPENCOST_GPU, [metrics.gpus.get(node.name) for node in nodes], [1] * len(gpus)),
+        (LISTED, [_listed(labels, kind, metrics) for labels in wanted], gpus),
     )
     for source, prices, counts in known:
         found = [price / count for price, count in zip(prices, counts, strict=False) if price is not None]
@@ -83,8 +87,24 @@ def _offer(labels: Mapping[str, str], kind: str, metrics: PriceMetrics) -> float
         return None
     if zone is not None:
         return metrics.offers.get((instance, kind, zone))
-    offers = [price for (type_, of, _), price in metrics.offers.items() if (type_, of) == (instance, kind)]
-    return min(offers, default=None)
+    return _lowest(instance, kind, metrics.offers)
+
+
+def _listed(labels: Mapping[str, str], kind: str, metrics: PriceMetrics) -> float | None:
+    """The price in the labels' zone, else in their region, else that of any place; where they name no place, the
+    lowest."""
+    instance = labels.get(INSTANCE_TYPE)
+    if instance is None:
+        return None
+    places = [labels[label] for label in (ZONE, REGION) if label in labels]
+    if not places:
+        return _lowest(instance, kind, metrics.listed)
+    named = ((instance, kind, place) for place in (*places, ""))
+    return next((metrics.listed[key] for key in named if key in metrics.listed), None)
+
+
+def _lowest(instance: str, kind: str, prices: Mapping[tuple[str, str, str], float]) -> float | None:
+    return min((price for (type_, of, _), price in prices.items() if (type_, of) == (instance, kind)), default=None)
 
 
 def price_status(

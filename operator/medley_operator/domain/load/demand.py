@@ -26,7 +26,8 @@ from medley_operator.domain.load.planned_rate import NO_EVENTS, RECONCILE_SECOND
 from medley_operator.domain.load.plausible import plausible
 from medley_operator.domain.load.schedule import LoadSchedule
 from medley_operator.domain.values.candidates import DemandChoice, LoadSource
-from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
+from medley_operator.domain.values.memories import ServiceMemory
+from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_planner.model import Bucket, Demand, SizeSource
 from medley_planner.workload import SEASON_STEP_SECONDS, Season, adopt, demand_from_means, drifts, samples_in_window
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from medley_operator.domain.values.snapshot import LoadJump
+from medley_operator.domain.values.memories import LoadJump
 from medley_planner.model import Demand
 from medley_planner.units import req_per_second
 from medley_planner.workload import mean_generation_tokens, mean_prompt_tokens

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from medley_operator.api.v1alpha1 import ForecastMode, LLMService
 from medley_operator.domain.load.schedule import LoadSchedule
-from medley_operator.domain.values.snapshot import LoadBasis
+from medley_operator.domain.values.memories import LoadBasis
 from medley_planner.workload import BAND, SEASONS, Forecast, Forecaster
 
 RECONCILE_SECONDS = 30.0

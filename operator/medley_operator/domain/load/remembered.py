@@ -13,7 +13,8 @@ import re
 from medley_operator.api.v1alpha1 import LLMServiceStatus, MemoryStatus
 from medley_operator.domain.load.plausible import demand_fault
 from medley_operator.domain.values.leadtime import unix_seconds, utc_text
-from medley_operator.domain.values.snapshot import LoadBasis, LoadJump, ServiceMemory, Snapshot
+from medley_operator.domain.values.memories import LoadBasis, LoadJump, ServiceMemory
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.model import Bucket, Demand, SizeSource
 from medley_planner.regret import Regret
 

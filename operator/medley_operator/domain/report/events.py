@@ -18,7 +18,8 @@ from medley_operator.domain.routing.routers import router_of
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason, find
 from medley_operator.domain.values.decision import EventNote, EventType
-from medley_operator.domain.values.snapshot import ObjectKey, TargetReason
+from medley_operator.domain.values.memories import TargetReason
+from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.domain.variants.waiting import MOST_SECONDS
 from medley_planner.capacity import CapacityBasis
 from medley_planner.model import Provenance

@@ -144,7 +144,8 @@ def _workloads(outcome: ServiceDecision) -> Draft:
         if count > outcome.targets.desired.get(name, 0)
     ]
     if leaving:
-        return Draft(_FALSE, "Progressing", f"waiting for new replicas before removing old ones: {', '.join(leaving)}")
+        message = f"old replicas leave step by step, as others carry their load: {', '.join(leaving)}"
+        return Draft(_FALSE, "Progressing", message)
     rolling = [
         f"{name} {variant.updated}/{variant.replicas}"
         for name, variant in sorted(outcome.running.items())

@@ -17,7 +17,7 @@ from medley_operator.api.v1alpha1 import (
 )
 from medley_operator.domain.rollout.decision import ServiceDecision
 from medley_operator.domain.rollout.goals import GoalKind
-from medley_operator.domain.values.snapshot import TargetReason
+from medley_operator.domain.values.memories import TargetReason
 from medley_planner.units import money, req_per_second
 
 MAX_HISTORY_ROWS = 10

@@ -10,7 +10,7 @@ from medley_operator.domain.cluster.children import RunningVariant
 from medley_operator.domain.rollout.unserved import Shortage, minima_unmet, shortage, unserved_message
 from medley_operator.domain.values.candidates import DemandChoice, Disposition, ServiceCandidate, Waiting
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
-from medley_operator.domain.values.snapshot import Target
+from medley_operator.domain.values.memories import Target
 from medley_planner.check import Checked
 from medley_planner.fleet_plan import FleetPlan, PlanFailure, PlanOrFailure, RoutingSaving
 from medley_planner.model import LimitUse, Plan, PlanStatus, ServicePlan

@@ -16,7 +16,7 @@ from medley_operator.domain.rollout.goals import Goal, GoalKind
 from medley_operator.domain.values.candidates import ServiceCandidate
 from medley_operator.domain.values.conditions import ConditionStatus, PlanReason
 from medley_operator.domain.values.leadtime import unix_seconds
-from medley_operator.domain.values.snapshot import Target, TargetReason
+from medley_operator.domain.values.memories import Target, TargetReason
 from medley_planner.refusal import Refusal
 from medley_planner.units import per_hour
 

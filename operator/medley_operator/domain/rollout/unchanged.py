@@ -18,7 +18,8 @@ from medley_operator.domain.rollout.step_memory import ServiceSteps
 from medley_operator.domain.rollout.turns import Allowed
 from medley_operator.domain.routing.routers import SHARED_KINDS
 from medley_operator.domain.values.labels import OWNER_KIND
-from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey, ServiceMemory
+from medley_operator.domain.values.memories import ServiceMemory
+from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey
 from medley_planner.workload import Forecaster
 
 Turn = TypeVar("Turn")

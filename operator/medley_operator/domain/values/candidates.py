@@ -16,10 +16,11 @@ from medley_operator.domain.values.bounds import NamespaceBounds
 from medley_operator.domain.values.conditions import PlanReason
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.margins import Margin
+from medley_operator.domain.values.memories import LoadBasis, LoadJump, ServiceMemory
 from medley_operator.domain.values.power import CountedLevel, PoolFeed
 from medley_operator.domain.values.profile_judgement import Judgement
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import LoadBasis, LoadJump, MetricsReason, ObjectFault, ServiceMemory
+from medley_operator.domain.values.snapshot import MetricsReason, ObjectFault
 from medley_operator.domain.values.stock import Ledger, PoolStock
 from medley_planner.capacity import CapacityBasis, TableGroup, TableKey
 from medley_planner.catalog import Gpu

@@ -54,8 +54,9 @@ def leases_by_domain(caps: Iterable[NodeCaps]) -> dict[str, float]:
     them all."""
     found: dict[str, float] = {}
     for each in caps:
-        for name in each.domains if each.leased_until is not None else ():
-            found[name] = max(found.get(name, -math.inf), each.leased_until)
+        until = -math.inf if each.leased_until is None else each.leased_until
+        for name in each.domains if until > -math.inf else ():
+            found[name] = max(found.get(name, -math.inf), until)
     return found
 
 

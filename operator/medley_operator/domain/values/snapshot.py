@@ -24,19 +24,16 @@ from medley_operator.api.v1alpha1 import (
     RuntimeProfile,
 )
 from medley_operator.domain.values.conditions import PlanReason
-from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.learned_key import LearnedKey
-from medley_operator.domain.values.margins import LatencyCounts, Margin
-from medley_operator.domain.values.power import NO_POWER, CountedLevel, PowerFacts
+from medley_operator.domain.values.margins import LatencyCounts
+from medley_operator.domain.values.power import NO_POWER, PowerFacts
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.supply import Supply
 from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
 from medley_planner.capacity import GridRatios, Speed, TableGroup
 from medley_planner.catalog import Catalogue
-from medley_planner.model import Demand, ServicePlan
+from medley_planner.model import Demand
 from medley_planner.refusal import Refusal
-from medley_planner.regret import Regret
-from medley_planner.workload import Forecaster
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain JSON values."""
@@ -176,40 +173,34 @@ class ActuatorView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot(ActuatorView):
-    """Input of one round of the planner. Rates in `histories` are from before the operator started, given once,
-    and in `seasons` those of days and weeks, given now and then; prices and labels of namespaces are by name."""
+    """Complete input of one round of the planner."""
 
     profiles: tuple[RuntimeProfile, ...]
     observations: Mapping[ServiceKey, Observation]
     calibrated: Mapping[LearnedKey, Speed] = field(default_factory=dict)
+    """Speed of running engines, from their counters."""
     model_profiles: tuple[ModelProfile, ...] = ()
     capacity_tables: Mapping[TableGroup, tuple[GridRatios, ...]] = field(default_factory=dict)
+    """Simulated capacities; what is not in it is planned by the closed form."""
     simulates: bool = False
+    """Whether missing ones are being made."""
     unix_seconds: float = 0.0
     """When it was taken, in Unix seconds: times that outlive the operator are kept in these."""
     policies: tuple[MedleyPolicy, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Labels of each namespace, by its name; one that is not in it is not known."""
     histories: Mapping[ServiceKey, RatesSeen] = field(default_factory=dict)
+    """Rates from before the operator started, given once."""
     seasons: Mapping[ServiceKey, RatesSeen] = field(default_factory=dict)
+    """Rates of days and weeks, given now and then."""
     prices: Mapping[str, PriceStatus] = field(default_factory=dict)
+    """The price of each pool that has one, by its name; `pools` have it as their cost."""
     power: PowerFacts = NO_POWER
 
     @classmethod
     def of(cls, view: ActuatorView, **more: Any) -> Snapshot:
         """Extends the sight of the actuator by all that plans need beside it."""
         return cls(**{each.name: getattr(view, each.name) for each in fields(ActuatorView)} | more)
-
-
-@dataclass(frozen=True, slots=True)
-class LoadBasis:
-    """The origin of a demand's rate: requests per second as measured, and the margin of the forecast.
-
-    `forecast_margin` is a part of the rate forecast; None where what was measured is planned. `season`: Daily, Weekly.
-    """
-
-    measured_rps: float
-    forecast_margin: float | None = None
-    season: str | None = None
 
 
 FieldKey = tuple[ObjectKey, str]
@@ -225,76 +216,3 @@ class TakenBack:
     at_seconds: tuple[float, ...]
     left: bool = False
     stayed: bool = False
-
-
-class TargetReason(StrEnum):
-    """Why a plan is in force."""
-
-    PLANNED = "Planned"
-    APPROVED = "Approved"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The target in force: the replicas that children are held to, by variant, and the plan that set them.
-
-    `since` is RFC 3339 in UTC; `reason` is one of `TargetReason`.
-    """
-
-    plan_id: str
-    since: str
-    reason: str
-    replicas: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadJump:
-    """A load that became many times that of the plan: since when it is seen, and the load of the plan before it, in
-    prompt and generated tokens per second."""
-
-    since: float
-    from_tokens_per_second: float
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceMemory:
-    """The memory of one service between rounds: the demand that its newest plan was made for, and that plan.
-
-    `drifting_since` is the time of the first of an unbroken row of snapshots whose load lay off that demand by more
-    than the band, though within noise; None where the last one did not. `falling_since`: the same for a demand
-    that is larger than what is forecast by more than the band. `basis` is the demand's, `forecaster` holds the rates
-    that were measured. `waiting_since`: since when simulated capacities of the plan are missing; None where none are.
-    `jump`: one that is not believed yet. `ready_lately`: (since when, Ready replicas), oldest first.
-
-    The demand and what was doubted of it outlive the operator in `status.memory` (`load.remembered`).
-    """
-
-    uid: str
-    demand: Demand | None = None
-    plan: ServicePlan | None = None
-    had_metrics: bool = False
-    drifting_since: float | None = None
-    falling_since: float | None = None
-    basis: LoadBasis | None = None
-    forecaster: Forecaster = field(default_factory=Forecaster)
-    waiting_since: float | None = None
-    target: Target | None = None
-    """The target in force, which a newer plan may wait to replace."""
-    jump: LoadJump | None = None
-    ready_lately: tuple[tuple[float, int], ...] = ()
-    regret: Regret = field(default_factory=Regret)
-    """The account of what it has cost to stay on a fleet though another was cheaper."""
-    margins: Mapping[str, Margin] = field(default_factory=dict)
-    """Learned margins by variant."""
-
-
-@dataclass(frozen=True, slots=True)
-class FleetMemory:
-    """The memory between rounds; services by key. Losing it costs nothing but one fresh plan.
-
-    `leads`: how long replicas took to start. `power_levels`: those of power domains that plans count with, by name.
-    """
-
-    services: Mapping[ServiceKey, ServiceMemory] = field(default_factory=dict)
-    leads: LeadTimes = field(default_factory=LeadTimes)
-    power_levels: Mapping[str, CountedLevel] = field(default_factory=dict)

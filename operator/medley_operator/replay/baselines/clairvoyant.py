@@ -14,8 +14,8 @@ import numpy as np
 
 from medley_operator.api.v1alpha1 import CapacityType
 from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory
 from medley_operator.replay.bad_replay import BadReplay, LeftOut
 from medley_operator.replay.baselines.mixed import LOOK_SECONDS, MixedFleets
 from medley_operator.replay.baselines.single import BestType, planned_with

@@ -15,8 +15,9 @@ from medley_operator.domain.cluster.gpu_types import gpu_types
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.candidates import VariantCandidate
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, MetricsReason, Observation, Snapshot
+from medley_operator.domain.values.snapshot import MetricsReason, Observation, Snapshot
 from medley_operator.replay.operator_loop import Tables
 from medley_operator.replay.pods import EnginePod, EngineWorkload
 from medley_operator.replay.scenario import Scenario

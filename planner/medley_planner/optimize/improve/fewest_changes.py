@@ -2,7 +2,7 @@
 
 A service that does not run yet takes its cheapest fleet, and its starts do not count. A plan
 that leaves out demand is taken as it is. A few services are planned together by an integer program; for many, each in
-turn, most changes first, takes its own plan with fewer changes if that fits what is left of money and room. On nodes
+turn, most changes first, takes its own plan with fewer changes if that fits what is left of room. On nodes
 that are paid as wholes a replica more may cost nothing, so there more may be kept than the load needs.
 """
 
@@ -43,11 +43,11 @@ def steady(
         return found
     if any(shortfall(task, answer.replicas) for task, answer in zip(tasks, found, strict=True)):
         return found
-    spare = within * objective_of(tasks, found, room)
     if len(tasks) <= _TOGETHER:
+        spare = within * objective_of(tasks, found, room)
         calmer = _calmest(tasks, found, room, spare=spare, seconds=_PART * seconds_left(), nodes=_NODES)
         return found if calmer is None else _cheapest_of_new(tasks, calmer, found, room)
-    return _one_by_one(tasks, found, room, spare=spare, seconds_left=seconds_left)
+    return _one_by_one(tasks, found, room, within=within, seconds_left=seconds_left)
 
 
 def _moved(tasks: Sequence[Task], answers: Sequence[Answer]) -> int:
@@ -71,8 +71,10 @@ def _cheapest_of_new(
 
 
 def _one_by_one(
-    tasks: Sequence[Task], found: Sequence[Answer], room: Room, *, spare: float, seconds_left: Callable[[], float]
+    tasks: Sequence[Task], found: Sequence[Answer], room: Room, *, within: float, seconds_left: Callable[[], float]
 ) -> tuple[Answer, ...]:
+    """Each within that part of its own cost: of a large fleet's, a single service could stay on a dear fleet for ever,
+    however much that has cost already."""
     kept = list(found)
     left = room.after_all(fleet_of(tasks, kept))
     # One service's change moves what others pay for idle parts of nodes.
@@ -83,6 +85,7 @@ def _one_by_one(
         if changes(task, answer.replicas) == 0 or not any(task.current):
             continue
         own = left.after(task, [-count for count in answer.replicas])
+        spare = within * objective_per_hour(task, answer.replicas)
         dearer = objective_per_hour(task, task.current) - objective_per_hour(task, answer.replicas)
         then = None if nodes is None else nodes.with_more(task, _difference(task.current, answer.replicas))
         if nodes is not None and then is not None:
@@ -94,10 +97,7 @@ def _one_by_one(
             seconds, least = _PART * seconds_left(), max(1, _NODES // len(tasks))
             found_one = _calmest([task], [answer], own, spare=spare, seconds=seconds, nodes=least)
             calm = found_one[0] if found_one is not None else None
-            if calm is not None:
-                dearer = objective_per_hour(task, calm.replicas) - objective_per_hour(task, answer.replicas)
         if calm is not None:
-            spare -= dearer
             kept[index] = calm
             left = own.after(task, calm.replicas)
     return tuple(kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medley_operator.api.v1alpha1 import LLMService
-from medley_operator.cli.diff import diff_lines
+from medley_operator.cli.diff import diff_lines, diff_values
 from tests.unit.operator.cli.waiting import waiting_service
 
 
@@ -35,3 +35,15 @@ def test_a_plan_in_force_changes_nothing() -> None:
     ]
     del manifest["status"]
     assert list(diff_lines(LLMService.model_validate(manifest))) == ["demo/llama: no plan waits"]
+    assert diff_values(LLMService.model_validate(manifest))["plan"] is None
+
+
+def test_programs_get_the_same_changes() -> None:
+    values = diff_values(LLMService.model_validate(waiting_service()))
+    assert values["plan"] == {"id": "1a2b3c4d", "state": "Optimal"}
+    assert [(each["variant"], each["before"], each["after"]) for each in values["variants"]] == [
+        ("h100-tp1", 0, 1),
+        ("l4-tp2", 1, 3),
+    ]
+    assert values["pools"][1] == {"pool": "l4", "gpus_before": 2, "gpus_after": 6}
+    assert (values["cost_per_hour_before"], values["cost_per_hour_after"]) == (1.61, 9.3)

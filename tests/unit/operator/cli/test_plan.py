@@ -20,7 +20,7 @@ from medley_operator.cli.manifests import read_objects
 from medley_operator.cli.plan import offline_snapshot
 from medley_operator.cli.plan_report import build_report
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import FleetMemory
+from medley_operator.domain.values.memories import FleetMemory
 from medley_planner.model import NodeCount, NodePrice, PowerBudget, Priority
 from medley_planner.optimize import plan
 

@@ -1,4 +1,4 @@
-"""`medley power status|shed|release` on a cluster in memory."""
+"""`medley power shed|release` on a cluster in memory."""
 
 from __future__ import annotations
 
@@ -9,49 +9,19 @@ from typing import Any
 import pytest
 
 from medley_operator.cli.main import main
-from medley_operator.cli.power_events import release, shed, status_lines
+from medley_operator.cli.power_events import release, shed
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_planner.bad_input import BadInput
 from medley_planner.exit_status import ExitStatus
+from tests.unit.operator.cli.power_cluster import cluster
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
 
 START = datetime(2027, 1, 15, 16, tzinfo=UTC)
-API = "medley.dev/v1alpha1"
-
-
-def cluster() -> FakeKubeClient:
-    client = FakeKubeClient()
-    refused = {
-        "type": "Accepted",
-        "status": "False",
-        "reason": "BudgetBelowIdle",
-        "message": "raise the budget",
-        "lastTransitionTime": "2027-01-15T16:00:00Z",
-    }
-    row = {"level": 2, "reason": "Raised", "watts": 9100, "budgetWatts": 10000, "cappedGpus": 8, "gpus": 16}
-    for name, status in (("row-1", row), ("row-2", {"conditions": [refused]})):
-        spec = {"budgetWatts": 10000, "mode": "Enforce"}
-        client.put(
-            {"apiVersion": API, "kind": "PowerDomain", "metadata": {"name": name}, "spec": spec, "status": status}
-        )
-    return client
 
 
 def shedding(client: FakeKubeClient, **change: Any) -> str:
     given: dict[str, Any] = {"watts": None, "fraction": "0.750", "start": START, "end": START + timedelta(hours=3)}
     return asyncio.run(shed(client, "row-1", **{**given, "source": "grid", **change}))
-
-
-def test_status_shows_levels_events_and_what_is_refused() -> None:
-    client = cluster()
-    shedding(client)
-    lines = asyncio.run(status_lines(client, None))
-    assert lines[1].split() == ["row-1", "Enforce", "2", "Raised", "9100", "10000", "8/16"]
-    assert any("row-2: Accepted is False, BudgetBelowIdle: raise the budget" in line for line in lines)
-    assert lines[-1].split()[:2] == ["row-1-20270115-160000", "row-1"]
-    assert len(asyncio.run(status_lines(client, "row-2"))) == 3
-    with pytest.raises(BadInput, match="kubectl get pdom"):
-        asyncio.run(status_lines(client, "row-3"))
 
 
 def test_shed_makes_an_event_with_an_end_and_release_deletes_it() -> None:

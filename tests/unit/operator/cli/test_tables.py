@@ -16,7 +16,8 @@ from medley_operator.cli.manifests import read_objects
 from medley_operator.cli.plan import offline_snapshot
 from medley_operator.cli.tables import simulate_all, with_tables
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.memories import FleetMemory
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.capacity import GridRatios, TableKey
 from medley_planner.capacity.cache import TableCache
 from medley_planner.capacity.simulated import closed_form_of

@@ -95,6 +95,8 @@ def test_new_capacity_is_ready_before_old_is_removed() -> None:
         # The route goes first, by as much as the step will take.
         assert swapped.replicas() == {}
         assert "RouteUpdated" in swapped.reasons()
+        told = swapped.condition("WorkloadsReady").message
+        assert told == f"old replicas leave step by step, as others carry their load: l4 {left} → 0"
         route = swapped.applied("HTTPRoute")["llama"]["spec"]["rules"][0]["backendRefs"]
         weights = {plain(item["name"]): item["weight"] for item in route}
         assert weights.get("llama-l4", 0) < weight

@@ -12,7 +12,8 @@ from medley_operator.domain.cluster.startup import STARTUP_SECONDS
 from medley_operator.domain.planner_input import reserved_replicas
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Disposition, ServiceCandidate
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.memories import FleetMemory
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.domain.values.stock import Ledger
 from medley_operator.domain.values.views import NodeView
 from medley_planner.model import NodePrice, Pool, PowerBudget, Priority, Problem, Service

@@ -9,7 +9,8 @@ import pytest
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.questions import MOST_POOLS, Question, QuestionKind, answer, prepared_if, questions
 from medley_operator.domain.values.candidates import Prepared
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.memories import FleetMemory
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.fleet_plan import PlanFailure
 from medley_planner.model import NodePrice, Pool, Problem
 from medley_planner.planning import plan_fleet

@@ -11,7 +11,8 @@ from medley_operator.api.v1alpha1 import GPUPool, LLMService
 from medley_operator.domain.cluster.startup import STARTUP_SECONDS, drain_seconds
 from medley_operator.domain.passes import Steps
 from medley_operator.domain.staying import known_seconds, stay_seconds
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.memories import FleetMemory
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.regret import KNOWN_LEADS, Regret
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import Round, changed, run, settle

@@ -13,8 +13,9 @@ from medley_operator.domain.conclude import Conclusion
 from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.values.candidates import Disposition, Prepared, ServiceCandidate
 from medley_operator.domain.values.decision import Decision
+from medley_operator.domain.values.memories import FleetMemory, ServiceMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import ActuatorView, FleetMemory, ServiceMemory, Snapshot
+from medley_operator.domain.values.snapshot import ActuatorView, Snapshot
 from medley_operator.fleet.debounce import Batch, Debounce
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.loop import FleetLoop, Parts

@@ -10,7 +10,8 @@ import pytest
 
 from medley_operator.api.v1alpha1 import ActingMode
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.memories import FleetMemory
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.fleet.what_if import MOST_SERVICES, QUESTIONS, REST_SECONDS, WhatIfAsker
 from medley_operator.fleet.worker import PlanWorker
 from medley_operator.pages.fleet import WhatIfAnswers

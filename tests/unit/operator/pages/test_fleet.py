@@ -10,7 +10,7 @@ import pytest
 from medley_operator.api.v1alpha1 import PriceStatus
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.questions import Question, QuestionAnswer, QuestionKind
-from medley_operator.domain.values.snapshot import FleetMemory
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.fleet.live_page import LivePage, Seen
 from medley_operator.metrics.exporter import Exporter
 from medley_operator.metrics.server import MetricsServer, Probe

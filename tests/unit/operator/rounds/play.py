@@ -17,8 +17,9 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.candidates import Prepared, ServiceCandidate
 from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.labels import VARIANT, key_of
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectFault, ObjectKey, Observation, Snapshot
+from medley_operator.domain.values.snapshot import Manifest, ObjectFault, ObjectKey, Observation, Snapshot
 from medley_operator.fleet.report_write_failures import WriteFailure, report_write_failures
 from medley_operator.kube.errors import KubeError
 from medley_planner.fleet_plan import PlanFailure, PlanOrFailure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import FleetMemory
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.fleet.planning import plan_and_verify
 from medley_planner.check import Attained, Checked
 from medley_planner.fleet_plan import FleetPlan, PlanFailure

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from medley_operator.domain.values.memories import FleetMemory, ServiceMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, MetricsReason, Observation, ServiceMemory
+from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_planner.model import Demand
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.load.test_planned_rate import LIVE, STEP_SECONDS, jumpy

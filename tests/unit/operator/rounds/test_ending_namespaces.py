@@ -11,7 +11,8 @@ from medley_operator.domain.conclude import conclude
 from medley_operator.domain.passes import Steps
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values import labels
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.memories import FleetMemory
+from medley_operator.domain.values.snapshot import Snapshot
 from tests.unit.operator import factories as make
 from tests.unit.operator.placing import nodes, on, settled_placed, with_seen
 from tests.unit.operator.placing import service as placed

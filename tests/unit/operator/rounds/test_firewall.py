@@ -30,7 +30,8 @@ from medley_operator.domain.values.candidates import Disposition
 from medley_operator.domain.values.catalogue import find_shape
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, POOL, VARIANT
 from medley_operator.domain.values.learned_key import LearnedKey
-from medley_operator.domain.values.snapshot import FleetMemory, InvalidObject, Manifest, ObjectKey
+from medley_operator.domain.values.memories import FleetMemory
+from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
 from medley_operator.fleet.parse import parse_object
 from medley_planner.capacity import Speed
 from medley_planner.catalog import gpu

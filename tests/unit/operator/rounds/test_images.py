@@ -5,7 +5,7 @@ from __future__ import annotations
 from medley_operator.domain.engine.deployment import DeploymentInput, render_deployment
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.report.platform_status import pool_status
-from medley_operator.domain.values.snapshot import FleetMemory
+from medley_operator.domain.values.memories import FleetMemory
 from tests.unit.operator import factories as make
 
 ROCM = {"vendor": "AMD", "image": "vllm/vllm-openai-rocm:v0.32.0"}

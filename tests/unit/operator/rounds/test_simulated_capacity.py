@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.memories import FleetMemory
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.capacity import CapacityBasis, GridRatios, TableGroup, TableKey
 from medley_planner.capacity.simulated import closed_form_of
 from medley_planner.model import Bucket

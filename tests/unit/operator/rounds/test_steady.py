@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.learned_key import LearnedKey
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_planner.capacity import Speed, StepFactors
 from medley_planner.catalog import gpu
 from medley_planner.check import Attained, Checked

@@ -21,8 +21,9 @@ from medley_operator.domain.rollout.step_memory import ServiceSteps
 from medley_operator.domain.rollout.unchanged import with_former
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.leadtime import utc_text
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, Manifest, ObjectKey, Snapshot
+from medley_operator.domain.values.snapshot import Manifest, ObjectKey, Snapshot
 from medley_operator.domain.values.views import Autoscaler, PodTrouble
 from tests.unit.operator import factories as make
 from tests.unit.operator.placing import foreign, nodes, on, scheduled, with_nodes, with_seen

@@ -95,6 +95,15 @@ def test_before_0_14_steps_read_all_experts_in_fp8() -> None:
     assert decode("0.12.0") > 2 * decode("0.14.0") == 2 * decode("")
 
 
+def test_before_0_8_gpus_wait_between_steps() -> None:
+    def fixed(version: str) -> float:
+        layout = Layout(gpu("H100"), tensor_parallel=8, precision=Precision.FP8, engine_version=version)
+        return StepTime(bundled_shape("meta-llama/Llama-3.1-405B-FP8"), layout).constants["_constant"]
+
+    assert fixed("0.6") - fixed("0.8.0") == pytest.approx(6.5e-3)
+    assert fixed("0.8.5") == fixed("")
+
+
 @pytest.mark.parametrize(("card", "gb_per_second"), [("L40S", 8), ("A100-80", 210), ("H100", 315), ("B200", 340)])
 def test_all_reduces_reach_what_the_gpu_copies(card: str, gb_per_second: float) -> None:
     shape = bundled_shape(MODELS[0])

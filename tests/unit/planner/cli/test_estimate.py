@@ -203,6 +203,20 @@ def test_several_nodes_and_experts_over_groups_are_noted(tmp_path: Path, capsys:
     assert "several nodes" in nodes["note"]
 
 
+def test_a_batch_is_that_of_a_group_however_groups_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, counted, each = _predicted(
+        tmp_path,
+        capsys,
+        WIDE,
+        "Qwen/Qwen3-235B-A22B-FP8,h200_sxm,fp8,2000,100,5,4,1,4,1,4",
+        "Qwen/Qwen3-235B-A22B-FP8,h200_sxm,fp8,2000,100,5,1,1,,4,1",
+        "Qwen/Qwen3-235B-A22B-FP8,h200_sxm,fp8,2000,100,5,1,1,4,2,2",
+    )
+    assert given["predicted_tpot_ms"] == counted["predicted_tpot_ms"] == each["predicted_tpot_ms"] != ""
+
+
 def test_an_empty_table_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("")

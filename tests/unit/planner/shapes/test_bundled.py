@@ -42,11 +42,12 @@ def test_bytes_of_a_quantized_checkpoint_are_those_of_its_files(model: str) -> N
 
 def test_bytes_of_every_format_are_compared() -> None:
     methods = {form.method for model in BYTES if (form := bundled_shape(model).checkpoint) is not None}
-    assert methods >= {"fp8", "mxfp4", "awq", "compressed-tensors"}
+    assert methods >= {"fp8", "fbgemm_fp8", "mxfp4", "awq", "compressed-tensors"}
 
 
-def test_at_least_sixty_checkpoints_are_bundled_of_most_architectures() -> None:
-    assert len({(model.declared_parameters, model.shape.max_position) for model in bundled_models()}) >= 60
+def test_at_least_sixty_checkpoints_were_compared_with_copies_of_their_configs() -> None:
+    compared = {(model.declared_parameters, model.shape.max_position) for model in bundled_models() if model.checked}
+    assert len(compared) >= 60
 
 
 # Bytes in BF16 that a token takes in layers that keep all tokens, and in all layers with that window.

@@ -166,6 +166,7 @@ def test_a_broken_set_up_is_named_with_its_fix(seen: SeenCluster, about: str, sa
         (with_nodes(NodeView("n1", {}, {"nvidia.com/gpu": 8})), "GPU nodes"),
         (with_nodes(NodeView("n1", {"nvidia.com/gpu.product": "NVIDIA-L40S"}, {"nvidia.com/gpu": 8})), "GPU nodes"),
         (with_objects(LLM_SERVICES, {**SERVICE, "status": {}}), "services"),
+        (with_objects(GPU_POOLS, {**POOL, "status": conditions(Ready="True", PriceKnown="False")}), "prices"),
     ],
 )
 def test_what_only_some_want_is_a_warning(seen: SeenCluster, about: str) -> None:

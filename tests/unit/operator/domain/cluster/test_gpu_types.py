@@ -9,7 +9,7 @@ import pytest
 from medley_operator.api.v1alpha1 import GPUType
 from medley_operator.domain.cluster.gpu_types import gpu_type_status, gpu_types
 from medley_operator.domain.prepare import prepare
-from medley_operator.domain.values.snapshot import FleetMemory
+from medley_operator.domain.values.memories import FleetMemory
 from tests.unit.operator import factories as make
 from tests.unit.planner.catalog.test_data_sheet import SHEET
 

@@ -12,6 +12,7 @@ from medley_operator.domain.cluster.pool_checks import PoolInput, price_is_above
 from medley_operator.domain.cluster.prices import (
     INSTANCE_TYPE,
     NO_PRICES,
+    REGION,
     STALE_SECONDS,
     ZONE,
     PriceMetrics,
@@ -24,12 +25,17 @@ from medley_operator.domain.values.views import NodeView
 from medley_planner.catalog import CATALOGUE
 
 NOW = 1_800_000_000.0
-LABELS = {"gpu": "l4", INSTANCE_TYPE: "g6.12xlarge", ZONE: "z1"}
+LABELS = {"gpu": "l4", INSTANCE_TYPE: "g6.12xlarge", ZONE: "z1", REGION: "r1"}
 NODES = [NodeView(name, LABELS, {"nvidia.com/gpu": 4}) for name in ("a", "b")]
 OFFERS = {
     ("g6.12xlarge", "on-demand", "z1"): 4.0,
     ("g6.12xlarge", "on-demand", "z2"): 3.0,
     ("g6.12xlarge", "spot", "z1"): 1.0,
+}
+LISTED = {
+    ("g6.12xlarge", "on-demand", ""): 8.0,
+    ("g6.12xlarge", "on-demand", "r1"): 6.0,
+    ("g6.12xlarge", "on-demand", "r3"): 4.0,
 }
 ALL = PriceMetrics(offers=OFFERS, nodes={"a": 8.0, "b": 10.0}, gpus={"a": 3.0})
 
@@ -65,6 +71,17 @@ def status(
         (pool(nodeSelector={INSTANCE_TYPE: "g6.12xlarge"}), ALL, [], ("0.75", "Karpenter")),
         (pool(), replace(ALL, offers={}), NODES, ("2.25", "OpenCost node_total_hourly_cost")),
         (pool(), PriceMetrics(gpus=ALL.gpus), NODES, ("3", "OpenCost node_gpu_hourly_cost")),
+        (pool(), PriceMetrics(listed=LISTED), NODES, ("1.5", "price list")),
+        (
+            pool(),
+            PriceMetrics(listed={**LISTED, ("g6.12xlarge", "on-demand", "z1"): 2.0}),
+            NODES,
+            ("0.5", "price list"),
+        ),
+        (pool(), PriceMetrics(listed=LISTED), [NodeView("a", {**LABELS, REGION: "r2"}, {})], ("2", "price list")),
+        (pool(nodeSelector={INSTANCE_TYPE: "g6.12xlarge"}), PriceMetrics(listed=LISTED), [], ("1", "price list")),
+        (pool(provisioning="Spot"), PriceMetrics(listed=LISTED), NODES, None),
+        (pool(), replace(ALL, listed=LISTED), NODES, ("1", "Karpenter")),
         (pool(), NO_PRICES, NODES, None),
         (pool(), ALL, [NodeView("c", {"gpu": "other"}, {})], None),
     ],

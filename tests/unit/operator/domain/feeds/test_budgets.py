@@ -10,8 +10,9 @@ import pytest
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent, PowerEventStatus
 from medley_operator.domain.feeds.tree import CONFIRMED_SECONDS
 from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.power import PowerFacts
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.domain.values.views import NodeView, PodView
 from medley_planner.capacity.watts import idle_watts
 from medley_planner.model import Problem

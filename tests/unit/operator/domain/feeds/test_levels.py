@@ -13,8 +13,8 @@ from medley_operator.domain.feeds.levels import LASTED_SECONDS, counted_levels, 
 from medley_operator.domain.feeds.tree import CONFIRMED_SECONDS, feed_tree
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.leadtime import utc_text
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.power import CountedLevel, PowerFacts
-from medley_operator.domain.values.snapshot import FleetMemory
 from medley_planner.model import Priority
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.feeds.test_budgets import BUSY, NOON, rack, snapshot_of

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from medley_operator.domain.load.demand import choose_demand
-from medley_operator.domain.values.snapshot import MetricsReason, Observation, ServiceMemory
+from medley_operator.domain.values.memories import ServiceMemory
+from medley_operator.domain.values.snapshot import MetricsReason, Observation
 from medley_planner.workload import Forecaster
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.load.test_planned_rate import LIVE, STEP_SECONDS, jumpy

@@ -10,7 +10,7 @@ from medley_operator.api.v1alpha1 import LLMService
 from medley_operator.domain.load.demand import choose_demand
 from medley_operator.domain.load.doubt import have_joined, ready_lately, settled_ready
 from medley_operator.domain.values.candidates import DemandChoice
-from medley_operator.domain.values.snapshot import ServiceMemory
+from medley_operator.domain.values.memories import ServiceMemory
 from tests.unit.operator import factories as make
 
 WINDOW_SECONDS = 60.0

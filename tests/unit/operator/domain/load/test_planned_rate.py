@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from medley_operator.domain.load.demand import choose_demand
 from medley_operator.domain.load.figures import load_status
 from medley_operator.domain.load.planned_rate import RECONCILE_SECONDS, RateForecasts, forecast_rate
+from medley_operator.domain.values.memories import ServiceMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import ServiceMemory
 from medley_planner.workload import Forecast, Forecaster, Method
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import follow, is_quiet, settle

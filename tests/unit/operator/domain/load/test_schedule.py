@@ -14,7 +14,7 @@ from medley_operator.domain.load.demand import choose_demand
 from medley_operator.domain.load.planned_rate import RECONCILE_SECONDS
 from medley_operator.domain.load.schedule import LATE_SECONDS, LoadSchedule
 from medley_operator.domain.values.leadtime import unix_seconds
-from medley_operator.domain.values.snapshot import ServiceMemory
+from medley_operator.domain.values.memories import ServiceMemory
 from tests.unit.operator import factories as make
 
 NOON = unix_seconds("2026-11-30T12:00:00Z") or 0.0

@@ -10,7 +10,7 @@ import pytest
 from medley_operator.api.v1alpha1 import LLMService, MedleyPolicy
 from medley_operator.domain.margins.told import remembered_margins
 from medley_operator.domain.values.margins import LatencyCounts
-from medley_operator.domain.values.snapshot import FleetMemory
+from medley_operator.domain.values.memories import FleetMemory
 from tests.unit.operator import factories as make
 from tests.unit.operator.rounds.play import Round, run
 

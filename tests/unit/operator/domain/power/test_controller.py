@@ -202,7 +202,7 @@ def test_what_cannot_be_told_of_a_domain_stops_no_other(power: Power, monkeypatc
     assert power.reason("b") == "Accepted"
 
 
-BAD_SPECS = {
+BAD_SPECS: dict[str, dict[str, Any]] = {
     "BudgetBelowIdle": {"budget": 3000},
     "NotEnforceable": {"budget": 5000},
     "UnknownParent": {"budget": 12000, "parent": "nobody"},

@@ -12,8 +12,9 @@ from medley_operator.domain.prepare import prepare
 from medley_operator.domain.speed.profiles import judge_profiles
 from medley_operator.domain.speed.speeds import known_speeds
 from medley_operator.domain.values.learned_key import LearnedKey
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.profile_judgement import Judgement, Known
-from medley_operator.domain.values.snapshot import FleetMemory, ObjectKey, Snapshot
+from medley_operator.domain.values.snapshot import ObjectKey, Snapshot
 from medley_planner.capacity import Derates, EngineKey, Speed, StepFactors
 from medley_planner.catalog import gpu
 from medley_planner.layout import Layout

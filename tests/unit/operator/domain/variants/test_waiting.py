@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from medley_operator.domain.prepare import prepare
+from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.service_key import ServiceKey
-from medley_operator.domain.values.snapshot import FleetMemory, Snapshot
+from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.domain.variants.waiting import MOST_SECONDS, OUTGROWN
 from medley_planner.capacity import GridRatios, TableGroup, TableKey
 from medley_planner.capacity.simulated import closed_form_of
