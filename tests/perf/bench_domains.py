@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections import Counter
+from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -109,9 +109,9 @@ def _priced_by_watts(problem: Problem) -> Problem:
     return replace(problem, services=tuple(services))
 
 
-def _drawn(problem: Problem, made: Plan) -> Counter[str]:
+def _drawn(problem: Problem, made: Plan) -> dict[str, float]:
     """Watts by pool."""
-    watts: Counter[str] = Counter()
+    watts: dict[str, float] = defaultdict(float)
     for service, planned in zip(problem.services, made.services, strict=True):
         replicas = planned.replicas()
         for variant in service.variants:
@@ -128,7 +128,7 @@ def _by_row(watts: Counter[str]) -> Counter[int]:
 
 def _ample(services: tuple[Service, ...]) -> Counter[str]:
     """The watts by pool of all services that may use it, each alone on it."""
-    watts: Counter[str] = Counter()
+    watts: dict[str, float] = defaultdict(float)
     for service in services:
         for variant in service.variants:
             watts[variant.pool] += math.ceil(replicas_alone(service, variant)) * variant.watts
