@@ -18,6 +18,8 @@ _FIRSTS = 150
 """Swaps that do not fit of which each is tried with a second one that makes room."""
 _BATCH = 40
 """Swaps that are made between two looks at all columns."""
+_MOST_STUCK, _HEAVIER = 60, 3.0
+"""How often a repair may be stuck, and how many times as heavy the limits that are still exceeded then become."""
 _SPARE = 1e-9
 
 
@@ -115,8 +117,11 @@ def _pair(given: Options, better: Ints, gain: Floats, takes: Floats, left: Float
 
 
 def _repair(given: Options, choice: Ints, stock: Floats) -> Ints | None:
+    """Where no swap makes less of the excess of all limits, those that are exceeded weigh more from then on, so that
+    others are exceeded in their place until all come to fit (breakout local search, Morris 1993)."""
     choice = choice.copy()
     scale = np.maximum(stock, 1.0)
+    stuck = 0
     for _ in range(_MOST_SWAPS):
         excess = given.used(choice) - stock
         if (excess <= _SPARE).all():
@@ -126,7 +131,11 @@ def _repair(given: Options, choice: Ints, stock: Floats) -> Ints | None:
         relief = _above(excess, scale) - _above(excess + takes, scale)
         of_use = np.flatnonzero(relief > _SPARE)
         if not len(of_use):
-            return None
+            stuck += 1
+            if stuck > _MOST_STUCK:
+                return None
+            scale = np.where(excess > _SPARE, scale / _HEAVIER, scale)
+            continue
         dearer = given.objective[of_use] - given.objective[own[of_use]]
         # A swap that costs nothing is the better the more it relieves; one that costs is rated by what relief costs.
         rating = np.where(dearer > 0, dearer / relief[of_use], dearer * relief[of_use])
@@ -139,6 +148,6 @@ def _repair(given: Options, choice: Ints, stock: Floats) -> Ints | None:
 
 
 def _above(excess: Floats, scale: Floats) -> Floats:
-    """Sum over the pools of the share of its stock by which each is exceeded."""
+    """Sum over the limits of the part of its scale by which each is exceeded."""
     above: Floats = (np.maximum(excess, 0.0) / scale).sum(axis=-1)
     return above
