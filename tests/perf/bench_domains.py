@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -119,14 +119,14 @@ def _drawn(problem: Problem, made: Plan) -> dict[str, float]:
     return watts
 
 
-def _by_row(watts: Counter[str]) -> Counter[int]:
-    found: Counter[int] = Counter()
+def _by_row(watts: dict[str, float]) -> dict[int, float]:
+    found: dict[int, float] = defaultdict(float)
     for pool, drawn in watts.items():
         found[_row_of(pool)] += drawn
     return found
 
 
-def _ample(services: tuple[Service, ...]) -> Counter[str]:
+def _ample(services: tuple[Service, ...]) -> dict[str, float]:
     """The watts by pool of all services that may use it, each alone on it."""
     watts: dict[str, float] = defaultdict(float)
     for service in services:
