@@ -593,7 +593,7 @@ FAULTS: dict[str, Fault] = {
     "a pool whose price nobody says": pool(
         looks(pools=(make.pool(cost={}, nodes=None),)),
         "PriceUnknown",
-        "Prometheus has no price",
+        "nor a price list says a price",
         "set spec.cost.perHour",
         green=KEPT,
         shown="InvalidSpec",
