@@ -17,7 +17,7 @@ import pytest
 from e2e.dashboard import board_queries, dashboards, filled_in
 from e2e.harness import DRAIN_SECONDS, EXAMPLES, FOLLOW_SECONDS, OPERATOR_NAMESPACE, Harness, Load
 from e2e.recording import Recording, recorded
-from e2e.twin import grown_otherwise, story
+from e2e.twin import changed_otherwise, story
 from medley_operator.cli.main import main
 from medley_operator.dashboards import BOARDS
 from medley_operator.dashboards.panels import ProvedBy
@@ -246,7 +246,7 @@ def test_a_replay_of_the_same_traffic_tells_the_same_story(harness: Harness, rec
     told = story(so_far.sights, so_far.stages, end=so_far.sights[-1].at_seconds)
     assert len(told) == LOADS_SENT
     assert all(stage.changes for stage in told)
-    assert grown_otherwise(so_far) == []
+    assert changed_otherwise(so_far) == []
 
 
 def test_every_panel_of_the_dashboards_shows_something(harness: Harness) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from e2e.fleet.load import Arrivals, Workload
 from e2e.recording import Recording, Sight
-from e2e.twin import Change, Stage, differences, grown_otherwise, replayed, story, told_otherwise
+from e2e.twin import Change, Stage, changed_otherwise, differences, replayed, story, told_otherwise
 
 START = 1_000_000.0
 STAGES = (20.0, 110.0)
@@ -90,10 +90,10 @@ def test_a_replay_of_a_recording_follows_its_load() -> None:
     # Other draws of the routes tell the same story; another load tells another.
     seen = Recording(replayed(sent, seed=1), sent.requests, [START + at for at in STAGES])
     assert told_otherwise(seen) == []
-    assert grown_otherwise(seen) == []
+    assert changed_otherwise(seen) == []
     assert differences(one, told(recording(high, low)), within_seconds=6.0) != []
-    # The same fleets half a minute later, and fleets of another GPU type, have grown otherwise.
-    late = [replace(sight, at_seconds=sight.at_seconds + 40.0) for sight in seen.sights]
-    assert grown_otherwise(replace(seen, sights=[seen.sights[0], *late])) != []
-    other = [replace(sight, asked={"h100": sum(sight.asked.values())}) for sight in seen.sights]
-    assert grown_otherwise(replace(seen, sights=other)) != []
+    # The same fleets a minute later, and as many replicas of a dearer GPU type, are another story.
+    late = [replace(sight, at_seconds=sight.at_seconds + 60.0) for sight in seen.sights]
+    assert changed_otherwise(replace(seen, sights=[seen.sights[0], *late])) != []
+    other = [replace(sight, planned={"h100": sum(sight.planned.values())}) for sight in seen.sights]
+    assert changed_otherwise(replace(seen, sights=other)) != []
