@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -168,8 +169,16 @@ def prometheus(cluster: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         ]
         config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}
         with running_prometheus(tmp_path_factory.mktemp("prometheus"), json.dumps(config)) as (url, _):
-            time.sleep(22)
+            wait_for("each target was scraped through a window", lambda: scraped_through(url, 22), timeout_seconds=90)
             yield url
+
+
+def scraped_through(url: str, seconds: int) -> bool:
+    """On a busy machine a scrape may fail, and the rates of the window that it was in are too low."""
+    expression = f"count(sum_over_time(up[{seconds}s]) >= {seconds - 1} and min_over_time(up[{seconds}s]) == 1)"
+    expression += " == count(up)"
+    answer = httpx.get(f"{url}/api/v1/query", params={"query": expression}, trust_env=False, timeout=5)
+    return bool(answer.json()["data"]["result"])
 
 
 def advise(url: str, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, dict[str, Any]]:
