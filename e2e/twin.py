@@ -35,8 +35,8 @@ STARTUP_SECONDS = 0.3
 """From a bound pod to Ready, as kwok plays it: from the write of a Deployment to what the operator wrote next."""
 DRAWS = 5
 APART_SECONDS = 15 * RESYNC_SECONDS
-"""Of the half of the change. The goal is two rounds. In seven runs, beside other tests, up to 23 s were seen in the
-first stage, whose first window covers little, and up to 5 s in the second."""
+"""The replay may ask for half of a change this much earlier or later. The goal is two rounds. Seven runs, beside other
+tests, were up to 23 s apart in the first stage, whose first window covers little, and up to 5 s in the second."""
 STAGES_HELD = 2
 """The first stages of the end-to-end story are held. Later ones begin with a fleet that need not have come to rest, and
 two runs on a control plane are apart there as well."""
@@ -88,12 +88,17 @@ def story(sights: Sequence[Sight], stages: Sequence[float], *, end: float) -> li
     """What was asked for in each stage, of which these are the beginnings, to that end; all in Unix seconds."""
     found: list[Stage] = []
     for began, until in pairwise((*stages, end)):
-        inside = [sight for sight in sights if began <= sight.at_seconds < until]
-        before = next((sight.asked for sight in reversed(sights) if sight.at_seconds < began), {})
+        before, inside = _stage(sights, began, until)
         ways = [_change(variant, before, inside, began) for variant in before.keys() | inside[-1].asked.keys()]
         moved = sorted((way for way in ways if way.before != way.after), key=lambda way: (way.half_at, way.variant))
         found.append(Stage(inside[-1].planned, tuple(moved)))
     return found
+
+
+def _stage(sights: Sequence[Sight], began: float, until: float) -> tuple[Fleet, list[Sight]]:
+    """What was asked for before, and the sights from then on."""
+    before = next((sight.asked for sight in reversed(sights) if sight.at_seconds < began), {})
+    return before, [sight for sight in sights if began <= sight.at_seconds < until]
 
 
 def _change(variant: str, before: Fleet, inside: Sequence[Sight], began: float) -> Change:
@@ -152,9 +157,8 @@ def _bill(sights: Sequence[Sight], began: float, until: float, prices: Mapping[s
     def cost(fleet: Fleet) -> float:
         return sum(count * _replica_price(variant, prices) for variant, count in fleet.items())
 
-    inside = [sight for sight in sights if began <= sight.at_seconds < until]
-    before = next((cost(sight.asked) for sight in reversed(sights) if sight.at_seconds < began), 0.0)
-    rest = cost(inside[-1].planned)
+    asked_before, inside = _stage(sights, began, until)
+    before, rest = cost(asked_before), cost(inside[-1].planned)
     way = 1.0 if rest > before else -1.0
     half = (before + rest) / 2
     there = (sight.at_seconds for sight in inside if way * (cost(sight.asked) - half) >= 0)
@@ -163,7 +167,7 @@ def _bill(sights: Sequence[Sight], began: float, until: float, prices: Mapping[s
 
 
 def _replica_price(variant: str, prices: Mapping[str, float]) -> float:
-    """By the name that the planner gives it: its pool, then its degree and its token budget where they are told."""
+    """The price of one replica. The variant's name begins with its pool; a degree and a token budget may follow."""
     degree = re.search(r"-tp(\d+)", variant)
     return prices[re.sub(r"(-tp\d+)?(-b\d+)?$", "", variant)] * (int(degree[1]) if degree else 1)
 

@@ -68,7 +68,7 @@ def draw(board: Answers, folder: Path) -> tuple[Path, int]:
 
 
 def shown(browser: Chromium, path: Path, height: int, folder: Path) -> None:
-    """What Chromium shows of the picture, in `folder`."""
+    """Writes into `folder` how Chromium shows the picture."""
     with browser.visit_html(path.read_text(encoding="utf-8")) as visit:
         visit.page.set_viewport_size({"width": WIDTH, "height": height})
         visit.page.screenshot(path=folder / f"{path.stem}.png")

@@ -18,7 +18,7 @@ BLUE, WHITE = (36, 88, 166), "rgb(255,255,255)"
 AXIS, BASE, LEGEND_LINE, CHARACTER = 58, 18, 15, 6.4
 MOST_LEGENDS = 8
 LEAST = 1e-9
-"""What is smaller is the dust of floating-point sums, of which no axis is made."""
+"""Smaller values are errors of floating-point sums. They get no axis."""
 
 
 @dataclass(frozen=True, slots=True)

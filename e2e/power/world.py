@@ -49,7 +49,7 @@ class PowerWorld:
         self.prometheus_url = f"http://127.0.0.1:{free_port()}"
         self._exporter = ""
         self._scraped: dict[str, Json] = {}
-        """What Prometheus scrapes beside the meters, by the name of the process."""
+        """Targets that Prometheus scrapes beside the meters, by the name of the process."""
 
     @classmethod
     @contextmanager
