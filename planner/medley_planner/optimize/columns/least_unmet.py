@@ -51,11 +51,12 @@ def least_unmet(
     seconds_left: Callable[[], float],
 ) -> UnmetFloor | None:
     """`weight[s]` of a request per second that service s leaves out; `known` is a plan of these tasks; `start`
-    prices of the rows of the room to begin with. None where minima contradict each other or what is shared."""
-    if not minima_fit(tasks, room):
-        return None
+    prices of the rows of the room to begin with. None where nothing could be served, or minima contradict each other or
+    what is shared."""
     fleet = stack(tasks, room)
     worth = weight * fleet.rate
+    if not worth.any() or not minima_fit(tasks, room):
+        return None
     slight = _NEXT_TO_NOTHING * np.maximum(worth, worth.max(initial=0.0) * _NEXT_TO_NOTHING)
     whole = np.maximum(fleet.room.sum(axis=1), 1)
     fleet = replace(fleet, weight=worth, cost=np.repeat((slight / whole)[:, None], fleet.cost.shape[1], axis=1))
