@@ -9,6 +9,7 @@ import pytest
 from medley_operator.domain.cluster.relevance import bears_on_plans, is_disturbed
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.power import GpuHeld
+from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import PodTrouble, PodView
 from tests.unit.operator import factories as make
 
@@ -84,17 +85,21 @@ def test_the_caps_of_nodes_do_not() -> None:
     assert not bears_on_plans("NodePowerCap", (), (GpuHeld(79),))
 
 
-MINE = {"metadata": {"labels": {MANAGED_BY: MANAGED_BY_VALUE}}, "spec": {"replicas": 2}, "status": {"replicas": 2}}
+CHILD: Manifest = {
+    "metadata": {"labels": {MANAGED_BY: MANAGED_BY_VALUE}},
+    "spec": {"replicas": 2},
+    "status": {"replicas": 2},
+}
 
 
 @pytest.mark.parametrize(
     ("old", "new", "disturbed"),
     [
-        (MINE, {**MINE, "spec": {"replicas": 0}}, True),
-        (MINE, {**MINE, "metadata": {"labels": {}}}, True),
-        (MINE, None, True),
-        (MINE, {**MINE, "status": {"replicas": 1}}, False),
-        (None, MINE, False),
+        (CHILD, {**CHILD, "spec": {"replicas": 0}}, True),
+        (CHILD, {**CHILD, "metadata": {"labels": {}}}, True),
+        (CHILD, None, True),
+        (CHILD, {**CHILD, "status": {"replicas": 1}}, False),
+        (None, CHILD, False),
         (
             {"metadata": {}, "spec": {"gatewayClassName": "a"}},
             {"metadata": {}, "spec": {"gatewayClassName": "b"}},
