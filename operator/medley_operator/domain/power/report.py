@@ -14,8 +14,7 @@ from typing import TypeVar
 
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerDomainStatus, PowerEventStatus
 from medley_operator.domain.power.view import MeterFault
-from medley_operator.domain.speed.profiles import ACCEPTED
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
+from medley_operator.domain.values.conditions import ACCEPTED, ConditionStatus, Draft, merge
 from medley_operator.domain.values.leadtime import utc_text
 from medley_planner.power import (
     CappedDomain,
