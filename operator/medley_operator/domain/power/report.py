@@ -45,13 +45,22 @@ class NoticeKind(StrEnum):
     SEES = "MeterReadable"
     REFUSED = "DomainRefused"
     ACCEPTED = "DomainAccepted"
+    LIMIT_REFUSED = "PodLimitRefused"
     EVENT_REFUSED = "PowerEventRefused"
     EVENT_BEGUN = "PowerEventBegun"
     EVENT_MET = "PowerEventMet"
     EVENT_ENDED = "PowerEventEnded"
 
 
-WARNINGS = frozenset({NoticeKind.BRAKED, NoticeKind.BLIND, NoticeKind.REFUSED, NoticeKind.EVENT_REFUSED})
+WARNINGS = frozenset(
+    {
+        NoticeKind.BRAKED,
+        NoticeKind.BLIND,
+        NoticeKind.REFUSED,
+        NoticeKind.LIMIT_REFUSED,
+        NoticeKind.EVENT_REFUSED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
