@@ -1,6 +1,6 @@
 """Bytes of quantized checkpoints against the sizes of their published files, by format and group size.
 
-Each config is that of the checkpoint, cut to what sizes follow from. Sizes of single files are exact (Git LFS pointers);
+Each config is that of the checkpoint, cut to what sizes follow from. Sizes of single files are exact (LFS pointers);
 those of several are sums of what Hugging Face's file list shows, rounded to three digits each. Files hold also biases,
 index lists of groups and headers, together below 0.5 %.
 """
