@@ -69,7 +69,11 @@ def measured(rounds: int) -> dict[str, Start]:
         modules = {name: loaded_modules(words, env) for name, (words, _) in COMMANDS.items()}
         turns = [{name: once(words, env) for name, (words, _) in COMMANDS.items()} for _ in range(rounds)]
     return {
-        name: Start(*(statistics.median(turn[name][at] for turn in turns) for at in range(2)), modules[name])
+        name: Start(
+            cpu_seconds=statistics.median(turn[name][0] for turn in turns),
+            wall_seconds=statistics.median(turn[name][1] for turn in turns),
+            modules=modules[name],
+        )
         for name in COMMANDS
     }
 
