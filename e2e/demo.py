@@ -41,8 +41,9 @@ ACTS = (
     Act("More than twice the traffic", Load(rate_rps=50, prompt_tokens=500, generation_tokens=150)),
     Act("Fewer requests, with five times longer prompts", Load(rate_rps=27, prompt_tokens=2500, generation_tokens=150)),
 )
-"""Loads for which the cheapest plan of the example's pools is a mix of GPU types, as it is for many. It saves 5.2, 3.8
-and 7.6 % there; and it is a mix from 18.5 to 21, from 66 to 68 and from 25 to 29 requests per second."""
+"""Loads for which the cheapest plan of the example's pools is a mix of GPU types, as it is for many. Planned from data
+sheets it saves 5.2, 5.1 and 5.8 % there, and is a mix from 18 to 21.5, from 46 to 51 and from 24.5 to 27 requests per
+second; engines run at other speeds, which the operator learns meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
