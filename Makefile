@@ -164,8 +164,8 @@ release-check: $(STAMP) ## Wheel, chart, CRDs and krew plugin as users get them:
 oldest: $(STAMP) ## The chart and engines' Deployments against the schemas of the oldest and newest Kubernetes
 	$(BIN)/python -m e2e.oldest
 
-pictures: $(STAMP) controlplane browser ## Draw the dashboards and the live page for docs, from a run of the product (PIXELS=FOLDER)
-	$(BIN)/python -m e2e.pictures $(if $(PIXELS),--pixels "$(PIXELS)")
+pictures: $(STAMP) controlplane browser ## Draw the dashboards and the live page for docs, from a run of the product (ONLY=demo or power, PIXELS=FOLDER)
+	$(BIN)/python -m e2e.pictures $(if $(ONLY),--only "$(ONLY)") $(if $(PIXELS),--pixels "$(PIXELS)")
 
 dashboards: $(STAMP) ## Write the chart's Grafana dashboards anew from their panels
 	$(BIN)/python -m medley_operator.dashboards
