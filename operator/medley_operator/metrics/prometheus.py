@@ -158,8 +158,7 @@ class Prometheus:
         """The instant vector of `expression` at Unix time `at`."""
         answer = await self._ask(self._endpoint, {"query": expression, "time": f"{at:.3f}"})
         try:
-            # In a thread: it is megabytes for a large fleet, and events and the Lease must not wait. One at a time:
-            # they share one interpreter, also with what answers events.
+            # Megabytes for a large fleet: in a thread, and one at a time, so that events and the Lease need not wait.
             async with self._reading:
                 return await asyncio.to_thread(_samples, answer)
         except ValueError as error:
