@@ -158,7 +158,7 @@ class Prometheus:
         """The instant vector of `expression` at Unix time `at`."""
         answer = await self._ask(self._endpoint, {"query": expression, "time": f"{at:.3f}"})
         try:
-            # Megabytes for a large fleet: in a thread, and one at a time, so that events and the Lease need not wait.
+            # In a thread, as events and the Lease must not wait for megabytes; one at a time, as threads share a core.
             async with self._reading:
                 return await asyncio.to_thread(_samples, answer)
         except ValueError as error:
