@@ -44,7 +44,7 @@ class Looker(Protocol):
     async def observe(self) -> Observed: ...
 
     async def learn(self, snapshot: Snapshot) -> None:
-        """What the next round is to know."""
+        """Called at the end of a round, for the next one."""
 
 
 class Solver(Protocol):

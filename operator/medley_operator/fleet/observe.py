@@ -170,7 +170,7 @@ class Observer:
         )
 
     async def learn(self, snapshot: Snapshot) -> None:
-        """What is of use to the next round alone, so that this one's plan does not wait for it."""
+        """Called at the end of a round: its plan does not wait for what only the next one uses."""
         if self.calibration is not None:
             await self.calibration.learn(snapshot)
 
