@@ -82,7 +82,11 @@ def _closed_loop(scores: Sequence[Score]) -> str:
         "- Those of 405B are batches sent at once, replayed in the simulator with the checkpoint and the cache of "
         "91,680 tokens that their source names.\n"
         "- Qwen3-235B on H200: requests to groups of data parallel attention that generate long waited up to 4 s for "
-        "a place, which is not predicted. Without groups the error of TTFT is 9 %.\n\n"
+        "a place, which is not predicted. Without groups the error of TTFT is 9 %.\n"
+        "- MiniMax-M2.5 on B200 with vLLM 0.17.0: its recipe switched the fused kernels of FP8 experts off "
+        "(SemiAnalysisAI/InferenceX#947), which later versions run by and which are predicted.\n"
+        "- Kimi-K2.5 on B200 in FP4 contradicts itself: on 4 GPUs with 4 clients, first tokens of prompts of 1k took "
+        "82 ms in one run, 170 and 177 ms in others. They are too short to be scored here.\n\n"
         f"![TPOT errors by group](accuracy.svg)\n\n{table}"
     )
 
