@@ -41,9 +41,9 @@ ACTS = (
     Act("More than twice the traffic", Load(rate_rps=44, prompt_tokens=500, generation_tokens=150)),
     Act("Fewer requests of three times the length", Load(rate_rps=17, prompt_tokens=1500, generation_tokens=150)),
 )
-"""Loads for which the cheapest plan of the example's pools is a mix of GPU types, as it is for many, also where more is
-planned for than is measured: by `medley plan` it saves 5 % from 18 to 21, 4 to 8 % from 36 to 59, and 5 to 22 % from 14
-to 22 requests per second."""
+"""Loads for which the cheapest plan of the example's pools is a mix of GPU types, with room around them: planned from
+data sheets it saves 5 % from 18 to 21, 4 to 8 % from 36 to 59, and 5 to 22 % from 14 to 22 requests per second. Engines
+run at other speeds, which the operator learns meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
