@@ -120,7 +120,7 @@ class MovingLoad:
     def _move(self) -> None:
         part, now = self.part, time.monotonic()
         watts = [RACK_BUDGET * (part + SWING * math.sin(now / SWING_SECONDS + rack)) for rack in range(self._racks)]
-        self._prometheus.watts = {query("row"): sum(watts)} | {query(f"r{i}"): each for i, each in enumerate(watts)}
+        self._prometheus.watts = {query("row"): math.fsum(watts), **{query(f"r{i}"): w for i, w in enumerate(watts)}}
 
 
 def _cores(pid: int, seconds: float) -> float:

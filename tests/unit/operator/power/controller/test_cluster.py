@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medley_operator.domain.power.dynamo import ANNOTATION
+from medley_operator.domain.values.views import PodView
 from medley_operator.kube.resources import PODS
 from medley_operator.power.controller.cluster import FOLLOWED, MOST_TEXT
 
@@ -19,5 +20,7 @@ def test_pods_of_anybody_are_seen_with_the_limit_that_they_ask_for(
     (pods,) = (kind for kind in FOLLOWED if kind.resource is PODS)
     metadata = {"name": "a", "namespace": "team", "uid": "u", "annotations": annotations}
     container = {"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}}
-    assert pods.project({"metadata": metadata, "spec": {"containers": [container]}}).power_limit == kept
+    seen = pods.project({"metadata": metadata, "spec": {"containers": [container]}})
+    assert isinstance(seen, PodView)
+    assert seen.power_limit == kept
     assert pods.project({"metadata": metadata, "spec": {"containers": []}}) is None
