@@ -28,8 +28,8 @@ _FEASIBLE_NODES = 100
 _APART_NODES = 1000
 """Nodes that the program of each service may search whose minima contradict its maxima."""
 _SIMPLE_SECONDS, _MOSTLY = 0.01, 0.5
-"""What the simple fleet of a service takes at most, and the part of all demand of which more is left out only where
-time ran out."""
+"""The time that the simple fleet of a service takes at most; the part of all demand beyond which so much is left out
+only where time ran out."""
 _REST_SECONDS, _JOINT_SECONDS, _SETTLE_SECONDS = 1.0, 1.0, 0.3
 """Kept back for all others while such services are planned, for the joint program, and for what follows it."""
 

@@ -93,7 +93,7 @@ class _Floor:
         return max(bound, self._in_whole(weights, relaxed) - float(weights[:rank] @ most[:rank]))
 
     def _weights(self, rank: int, relaxed: RelaxedFleet | None) -> Floats:
-        """Of a request per second by rank: 1 of this one, 0 of those after it."""
+        """The worth of a request per second by rank: 1 of this one, 0 of those after it."""
         weights = np.zeros(len(Priority))
         weights[rank] = 1.0
         for before in reversed(range(rank)):

@@ -1,4 +1,4 @@
-"""How little demand services that share limits could leave out in whole replicas: a bound by columns, at no cost.
+"""The least demand that services which share limits leave out in whole replicas: a bound by columns, at no cost.
 
 The relaxation of `program/relaxed_fleet.py` serves a small service with a part of a replica, of which there are many in
 a fleet. Here each service takes whole replicas and only the choice among its configurations is relaxed, so that the
@@ -25,8 +25,8 @@ from medley_planner.optimize.task.task import Task
 _ENOUGH = 1e-3
 """Relative distance of the bound to the relaxation at which it is near enough."""
 _NEXT_TO_NOTHING = 1e-7
-"""What all replicas of a service that may be of use cost together, as a part of what its whole demand is worth: without
-any cost those on limits that are not short would be there in any number."""
+"""The cost of all replicas of a service that may be of use, as a part of the worth of its whole demand: without any cost
+those on limits that are not short would be there in any number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
