@@ -14,7 +14,7 @@ CYCLONEDX := 7.5.0
 
 .PHONY: help test demo lint types unit contract fuzz fuzz-prices e2e e2e-gateway e2e-vllm chaos scale controlplane browser crds lock image image-base image-test wheelhouse sbom audit clean plan docs e2e-power version release-check oldest dashboards pictures
 .PHONY: bench-engine bench-planner bench-noisy-day bench-day bench-fleet bench-fleet-modes bench-step-time bench-forecast bench-demand
-.PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-steps
+.PHONY: bench-truth bench-capacity bench-plan-truth bench-calibration bench-power bench-power-controller bench-power-boards bench-steps
 .PHONY: bench-tilt bench-constants bench-domains bench-advise bench-start
 
 help: ## Show this list
@@ -133,6 +133,9 @@ bench-power: $(STAMP) ## Weeks of a row with more servers than its budget was pl
 
 bench-power-controller: $(STAMP) controlplane ## The controller of power beside nodes on a real API server: memory, CPU, writes (NODES=1000)
 	$(BIN)/python -m tests.perf.bench_power_controller --nodes $(or $(NODES),1000)
+
+bench-power-boards: $(STAMP) controlplane ## From a meter that crosses to the registers of the boards of 100 nodes, with real agents (ROUNDS=3)
+	$(BIN)/python -m tests.perf.bench_power_boards --rounds $(or $(ROUNDS),3)
 
 bench-tilt: $(STAMP) ## Joint sizes of a fleet's services: CPU time beside plain bisection, and equality (JSON=1 or JSON=FILE)
 	$(BIN)/python -m tests.perf.bench_tilt $(if $(JSON),--json $(filter-out 1,$(JSON)))

@@ -34,7 +34,8 @@ class UnknownModel(BadInput):
 class BundledModel:
     """A bundled id with its shape and its published parameter count, which is from `source`.
 
-    `checked`: copies of its config.json, by repository and commit, with which the shape's keys were compared; "": none.
+    `checked`: copies of its config.json, by repository and commit or by their name on Hugging Face, with which the
+    shape's keys were compared; "": none.
     """
 
     model: str
