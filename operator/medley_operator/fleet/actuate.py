@@ -102,7 +102,7 @@ class Actuator:
         self._marked.set()
 
     def disturb(self, child: ObjectKey) -> None:
-        """Others changed that child; `mark` tells of it too."""
+        """Others changed that child; `mark` is called for it too."""
         if child not in self._under_way:
             self._disturbed.add(child)
 

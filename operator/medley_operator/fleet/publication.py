@@ -44,7 +44,7 @@ def _nothing() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Meanwhile:
-    """What happens beside a publication. `hurries`: whether something happened since the look that a further pass is to
+    """Events beside a publication. `hurries`: whether something happened since the look that a further pass is to
     answer. `disturbed`: whether others changed a child since then. `first`: children that others had changed before."""
 
     hurries: Callable[[], bool] = _nothing

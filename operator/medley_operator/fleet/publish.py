@@ -170,7 +170,7 @@ class Publisher:
             log.info("pod patched", extra=facts)
 
     async def _report(self, this: Round, write: StatusWrite, notes: Iterable[EventNote]) -> None:
-        """An Event is told from the status, so one whose status was not written would be posted again in each pass."""
+        """An Event is made from the status, so one whose status was not written would be posted again in each pass."""
         await self._write_status(this, write)
         if write.uid not in this.unreported:
             for note in notes:

@@ -2,7 +2,7 @@
 
 Reads and writes have a bucket each, of the same size. client-go counts every request, because one that is forgotten is
 the one that floods; but it has one bucket for each client, and a burst of a thousand writes would keep the next look
-from seeing what they did. What only tells or marks leaves a part of the burst to children: hundreds of statuses take
+from seeing what they did. What only reports or marks leaves a part of the burst to children: hundreds of statuses take
 the rate for half a minute, and a child that must be put back then goes out at once all the same. Only answers that say
 "come again later" are repeated, and nothing was done then.
 """

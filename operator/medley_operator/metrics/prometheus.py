@@ -158,8 +158,7 @@ class Prometheus:
         """The instant vector of `expression` at Unix time `at`."""
         answer = await self._ask(self._endpoint, {"query": expression, "time": f"{at:.3f}"})
         try:
-            # In a thread: it is megabytes for a large fleet, and events and the Lease must not wait. One at a time:
-            # they share one interpreter, also with what answers events.
+            # In a thread, as events and the Lease must not wait for megabytes; one at a time, as threads share a core.
             async with self._reading:
                 return await asyncio.to_thread(_samples, answer)
         except ValueError as error:

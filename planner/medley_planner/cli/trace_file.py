@@ -185,7 +185,7 @@ class _Values:
 
     @property
     def next(self) -> str:
-        """The next character that is no space; "" at the end."""
+        """The next character after all spaces; "" at the end."""
         while True:
             found = _NO_SPACE.search(self._text, self._at)
             if found:

@@ -41,8 +41,8 @@ def bears_on_plans(kind: str, old: object, new: object) -> bool:
 
 
 def is_disturbed(old: object, new: object) -> bool:
-    """Whether a child of ours was deleted or became another beside its status. What the operator writes is known
-    before the watch brings it, so that somebody else did it."""
+    """Whether a child of ours was deleted, or changed in more than its status, by others: the operator's own
+    writes are known before the watch brings them."""
     if not isinstance(old, dict) or label(old, MANAGED_BY) != MANAGED_BY_VALUE:
         return False
     return not isinstance(new, dict) or _wanted_of(old) != _wanted_of(new)

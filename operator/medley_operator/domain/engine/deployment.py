@@ -76,8 +76,8 @@ STRATEGIES: Mapping[bool, Manifest] = {
     surge: {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": int(surge), "maxUnavailable": int(not surge)}}
     for surge in (True, False)
 }
-"""By whether a pod beyond the plan finds a GPU: on a full fixed pool a surge pod never schedules and the rollout
-hangs."""
+"""Update strategies, by whether a pod beyond the plan finds a GPU: on a full fixed pool a surge pod never schedules and
+the rollout hangs."""
 _RENDERED: Recall[Manifest] = Recall()
 
 

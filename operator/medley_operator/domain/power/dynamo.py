@@ -57,7 +57,7 @@ def ceilings_of(view: PowerView) -> Ceilings:
 
 def _refusal(pod: str, text: str) -> str:
     return (
-        f"pod {pod}: annotation {ANNOTATION} is {text!r}, which is no ceiling on its GPUs: "
+        f"pod {pod}: annotation {ANNOTATION} is {text!r}, which sets no ceiling on its GPUs: "
         "give the watts of one GPU as a whole number above 0, such as 250"
     )
 

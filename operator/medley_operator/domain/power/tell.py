@@ -85,7 +85,7 @@ class Teller:
         )
 
     def pod_limits(self, view: PowerView, refused: Mapping[str, tuple[str, str]]) -> list[Notice]:
-        """Annotations of pods that cannot be read: (domain, message) by pod. Each is told once, about its domain."""
+        """Annotations that cannot be read: (domain, message) by pod. Each is reported once, about its domain."""
         uids = {domain.metadata.name: domain.metadata.uid for domain in view.domains}
         before, self._pod_limits = self._pod_limits, refused
         return [
