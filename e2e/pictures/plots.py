@@ -19,7 +19,7 @@ AXIS, BASE, LEGEND_LINE, CHARACTER = 58, 18, 15, 6.4
 MOST_LEGENDS = 8
 MOST_STEPS = 5
 """From the lowest to the highest line of a grid."""
-WIDE = 320
+WIDE = 400
 """A plot of more pixels has five times below it, others three."""
 LEAST = 1e-9
 """Smaller values are errors of floating-point sums. They get no axis."""

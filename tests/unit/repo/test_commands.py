@@ -133,13 +133,19 @@ def test_a_command_of_medley_in_a_sentence_has_its_options(page: str, command: s
     assert {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)} <= options(under)
 
 
+def texts() -> Iterator[tuple[str, str]]:
+    """(module, text) of the code's strings."""
+    for module in modules().values():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield module.name, node.value
+
+
 MESSAGES = sorted(
     {
-        (module.name, command)
-        for module in modules().values()
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        for command in re.findall(r"\b(medley [a-z]+ (?:[a-z]+ )?--?[a-z][\w-]*)", node.value)
+        (module, command)
+        for module, text in texts()
+        for command in re.findall(r"\b(medley [a-z]+ (?:[a-z]+ )?--?[a-z][\w-]*)", text)
     }
 )
 
@@ -173,13 +179,26 @@ def test_what_a_command_names_is_there(page: str, command: str) -> None:
 
 def has_values(words: list[str]) -> bool:
     """Whether the chart has every value that `--set` sets."""
-    for before, word in pairwise(words):
-        value = VALUES
-        for key in word.split("=")[0].split(".") if before == "--set" else ():
-            if key not in value:
-                return False
-            value = value[key]
+    return all(has_value(word.split("=")[0]) for before, word in pairwise(words) if before == "--set")
+
+
+def has_value(path: str) -> bool:
+    value = VALUES
+    for key in path.split("."):
+        if key not in value:
+            return False
+        value = value[key]
     return True
+
+
+def test_values_that_pages_and_messages_name_are_the_charts() -> None:
+    in_pages = {words for text in TEXT.values() for words in INLINE.findall(text)}
+    named = {found[1] for words in in_pages if (found := re.match(r"([a-z]\w*(?:\.[a-zA-Z]\w*)+)(?:=|: |$)", words))}
+    named = {path for path in named if path.split(".")[0] in VALUES}
+    assert len(named) > 20
+    for _, text in texts():
+        named |= set(re.findall(r"(?<![\w.])([a-z]\w*(?:\.[a-zA-Z]\w*)+)=true", text))
+    assert {path for path in named if not has_value(path)} == set()
 
 
 @pytest.mark.parametrize("page", TEXT)

@@ -90,7 +90,7 @@ def prometheus(seen: SeenCluster) -> Iterator[Finding]:
         yield Finding(PROMETHEUS, Health.FAULT, seen.why_no_series, fix)
     elif engines and seen.series.ours == 0:
         others = f" ({seen.series.engines} series of other engines)" if seen.series.engines else ""
-        fix = "scrape the engine pods and keep their labels: docs/metrics.md, or podMonitor.create=true in the chart"
+        fix = "scrape the engine pods and keep their labels: docs/metrics.md, or monitoring.podMonitor.enabled=true"
         message = f"no series of Medley's {len(engines)} Ready engine pods{others}"
         yield Finding(PROMETHEUS, Health.FAULT, message, fix)
     else:
