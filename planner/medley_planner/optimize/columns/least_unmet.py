@@ -25,8 +25,8 @@ from medley_planner.optimize.task.task import Task
 _ENOUGH = 1e-3
 """Relative distance of the bound to the relaxation at which it is near enough."""
 _NEXT_TO_NOTHING = 1e-7
-"""The cost of all replicas of a service that may be of use, as a part of the worth of its whole demand: without any cost
-those on limits that are not short would be there in any number."""
+"""The cost of all replicas of a service that may be of use, as a part of the worth of its whole demand: without any
+cost those on limits that are not short would be there in any number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
