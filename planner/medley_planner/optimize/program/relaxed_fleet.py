@@ -154,7 +154,7 @@ def options_of(coverages: Sequence[Coverage], room: Room) -> ServingOptions:
         rows=np.array(rows, np.int64),
         use=np.array(uses),
         cost=np.array(costs),
-        certain=np.bincount(ranks, weights=np.maximum(certain, 0.0), minlength=len(Priority)),
+        certain=np.bincount(ranks, weights=np.maximum(certain, 0.0), minlength=len(Priority)).astype(float),
         certain_of=np.maximum(certain, 0.0),
         least=np.array(least, float),
         idle=frozenset(idle_classes),
