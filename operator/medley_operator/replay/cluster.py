@@ -157,7 +157,7 @@ class SimulatedCluster:
                 continue
             node, waits = found[0], 0.0 if self.instant else found[1]
             pod.node, pod.stuck_since = node.name, None
-            pod.placed = self._agenda.now
+            pod.placed, pod.stood = self._agenda.now, self.instant
             pod.bound = self._agenda.now + waits
             pod.changed()
             starts = 0.0 if self.instant else waits + self._startup()

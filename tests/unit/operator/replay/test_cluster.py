@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from medley_operator.api.v1alpha1 import GPUPool
+from medley_operator.domain.values.leadtime import Component
 from medley_operator.replay.agenda import Agenda
 from medley_operator.replay.cluster import PodEvents, SimulatedCluster
 from medley_operator.replay.pods import EnginePod, EngineWorkload
@@ -64,6 +65,21 @@ def test_pods_become_ready_after_their_start_up() -> None:
     start = next(iter(stage.cluster.pod_views())).start
     assert start is not None
     assert sum(start.seconds.values()) == pytest.approx(200.0)
+
+
+def test_a_pod_that_stood_before_the_replay_shows_no_start() -> None:
+    stage = fixed()
+    stage.cluster.instant = True
+    stage.put(1)
+    stage.agenda.run(0.0)
+    stage.cluster.instant = False
+    stage.put(2)
+    stage.agenda.run(100.0)
+    stood, started = stage.cluster.pod_views()
+    assert stood.ready
+    assert stood.start is None
+    assert started.start is not None
+    assert started.start.seconds[Component.TOTAL] == pytest.approx(100.0)
 
 
 def test_a_pod_without_room_waits_and_shows_it() -> None:
