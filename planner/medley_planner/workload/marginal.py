@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medley_planner.model import Bucket, Demand, SizeSource
 
@@ -83,6 +83,15 @@ def demand_of(
     total = math.fsum(shares)
     shares = tuple(share / total for share in shares)
     return Demand(rate_rps, _within(buckets, shares, max_tokens), shares, size_source)
+
+
+def lengthened(demand: Demand, *, prompt: float, generation: float, max_tokens: int) -> Demand:
+    """The demand with all prompts and all generations longer by these factors, 1 or more; `max_tokens` as for
+    `demand_of`."""
+    if prompt == generation == 1.0:
+        return demand
+    longer = tuple(Bucket(prompt * each.prompt_tokens, generation * each.generation_tokens) for each in demand.buckets)
+    return replace(demand, buckets=_within(longer, demand.shares, max_tokens))
 
 
 def mean_prompt_tokens(demand: Demand) -> float:

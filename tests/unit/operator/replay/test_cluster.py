@@ -152,6 +152,18 @@ def test_an_elastic_pool_makes_nodes_and_drops_them_when_they_are_empty() -> Non
     assert stage.cluster.node_views() == ()
 
 
+def test_a_pool_has_its_own_start_up() -> None:
+    settings = WorldSettings(startup_seconds=100.0, startup_spread=0.0, pool_startups={"h100": 600.0})
+    agenda = Agenda()
+    events = PodEvents(begin=lambda pod: 0, idle=lambda pod: True, end=lambda pod: None, changed=lambda: None)
+    pools = [make.pool(name, nodes=1, gpus_per_node=8) for name in ("l4", "h100")]
+    cluster = SimulatedCluster(pools, agenda, settings, events)
+    for name in ("l4", "h100"):
+        cluster.put(EngineWorkload(name, LLAMA, "v", name, 1, REPLICA, {"app": name}, 1, 15.0, 120.0))
+    agenda.run(1000.0)
+    assert {pod.workload.pool: pod.ready_at for pod in cluster.pods.values()} == {"l4": 100.0, "h100": 600.0}
+
+
 def test_start_ups_spread_and_have_a_part_in_common() -> None:
     settings = WorldSettings(startup_seconds=100.0, startup_spread=0.5)
     agenda = Agenda()
