@@ -84,8 +84,7 @@ def choose_demand(
         choice = replace(choice, demand=replace(choice.demand, rate_rps=most * choice.demand.rate_rps))
     # Whatever is planned this time, the rates that were seen are kept.
     forecaster = choice.forecaster if len(choice.forecaster) else memory.forecaster
-    told = schedule.status(at_seconds)
-    return replace(choice, forecaster=forecaster, sizes=sizes, ready_lately=ready, schedule=told)
+    return replace(choice, forecaster=forecaster, sizes=sizes, ready_lately=ready, schedule=schedule.status(at_seconds))
 
 
 def _choose(
