@@ -198,6 +198,16 @@ class PowerWorld:
         found: Json = self.plane.request("GET", f"{OWN_API}/nodepowercaps/{node}")
         return found
 
+    def state(self, node: str) -> str:
+        """What the agent of a node says that it does."""
+        found: str = self.cap(node)["status"]["state"]
+        return found
+
+    def lease_end(self, node: str) -> float:
+        """Unix time."""
+        lease = self.cap(node)["spec"]["lease"]
+        return datetime.fromisoformat(lease["renewTime"]).timestamp() + float(lease["durationSeconds"])
+
     def _follows(self, node: str) -> bool:
         """Whether the agent of a node acts on orders that name its own boards, with the priority of each."""
         cap = self.cap(node)

@@ -144,6 +144,7 @@ class Prometheus:
         self._credentials = credentials or Credentials()
         self._auth = credentials or httpx.USE_CLIENT_DEFAULT
         self._by_get = by_get
+        self._reading = asyncio.Lock()
 
     async def now(self) -> float:
         """Prometheus's own time in Unix seconds, so that a skew of our clock cannot make its data look old."""
@@ -157,8 +158,9 @@ class Prometheus:
         """The instant vector of `expression` at Unix time `at`."""
         answer = await self._ask(self._endpoint, {"query": expression, "time": f"{at:.3f}"})
         try:
-            # In a thread: it is megabytes for a large fleet, and events and the Lease must not wait.
-            return await asyncio.to_thread(_samples, answer)
+            # In a thread, as events and the Lease must not wait for megabytes; one at a time, as threads share a core.
+            async with self._reading:
+                return await asyncio.to_thread(_samples, answer)
         except ValueError as error:
             raise self._not_prometheus(error) from error
 

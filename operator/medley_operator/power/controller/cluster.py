@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from medley_operator.api.v1alpha1 import LLMService, MedleyPolicy
 from medley_operator.api.v1alpha1.power import NodePowerCap, PowerDomain, PowerEvent
+from medley_operator.domain.power.dynamo import ANNOTATION
 from medley_operator.domain.power.view import PowerView
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
+from medley_operator.domain.values.views import PodView
 from medley_operator.fleet.cluster import NOT_SUCCEEDED
 from medley_operator.fleet.parse import parse_object
 from medley_operator.fleet.project import namespace_view, node_view, pod_view
@@ -28,12 +31,23 @@ from medley_operator.kube.resources import (
     Resource,
 )
 
+MOST_TEXT = 64
+"""Letters of an annotation that are kept; one that can be used is shorter."""
+
+
+def _pod_with_limit(pod: Manifest) -> PodView | None:
+    """With Dynamo's annotation, at whose changes the fleet operator has no need to look again."""
+    seen = pod_view(pod)
+    text = str((pod["metadata"].get("annotations") or {}).get(ANNOTATION, ""))[:MOST_TEXT]
+    return replace(seen, power_limit=text) if seen is not None and text else seen
+
+
 FOLLOWED: tuple[FollowedKind[Any], ...] = (
     FollowedKind(POWER_DOMAINS, parse_object(PowerDomain)),
     FollowedKind(POWER_EVENTS, parse_object(PowerEvent)),
     FollowedKind(NODE_POWER_CAPS, parse_object(NodePowerCap)),
     FollowedKind(NODES, node_view),
-    FollowedKind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
+    FollowedKind(PODS, _pod_with_limit, field_selector=NOT_SUCCEEDED),
     FollowedKind(LLM_SERVICES, parse_object(LLMService)),
     FollowedKind(MEDLEY_POLICIES, parse_object(MedleyPolicy)),
     FollowedKind(NAMESPACES, namespace_view),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from medley_operator.fleet.debounce import Batch, Debounce
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.loop import FleetLoop, Parts
 from medley_operator.fleet.observe import Observed
-from medley_operator.fleet.publish import Published
+from medley_operator.fleet.publication import CALM, Meanwhile, Published
 from medley_operator.fleet.table_queue import Wishes
 from medley_operator.kube.errors import Unavailable
 from medley_operator.kube.resources import LLM_SERVICES
@@ -98,7 +98,7 @@ class World:
         self._step("adopt")
 
     async def publish(
-        self, view: ActuatorView, decision: Decision, *, now: str, hurries: Callable[[], bool] = lambda: False
+        self, view: ActuatorView, decision: Decision, *, now: str, meanwhile: Meanwhile = CALM
     ) -> Published:
         self._step("publish")
         return Published(self.troubles)
