@@ -2,6 +2,8 @@
 
 What is measured is the mean of a window, so of half a window ago; a replica that is created now serves a lead time
 later.
+
+Apart: the load that is chosen (`demand`) is then judged as if these sizes had been measured.
 """
 
 from __future__ import annotations
