@@ -97,7 +97,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
         "prometheus": {"url": "http://prometheus.monitoring:9090", "bearerToken": {"secretName": "prometheus-token"}},
         "power": {
             "enabled": True,
-            "dynamoAnnotations": True,
+            "dynamoAnnotations": "on",
             "hooks": {"urls": ["https://facility.example/x"], "hosts": ["facility.example"], "secretName": "hooks"},
         },
         "monitoring": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}},

@@ -18,14 +18,15 @@ from medley_operator.power.agent.exporter import AgentExporter
 from medley_operator.power.agent.kubelet import PodsOfGpus
 from medley_operator.power.agent.orders import Moment
 from medley_operator.power.agent.turns import GpuTurns
+from medley_operator.power.gpu.drivers import Drivers
 from medley_operator.power.gpu.nvml import NvmlPower
 
 
-class NodeNvml(NvmlPower):
-    """NVML as a process on one node finds it: that node's boards alone."""
+class NodeBoards(Drivers):
+    """NVML as a process on one node finds it: that node's boards alone. A process opens NVML once."""
 
-    def __init__(self, node: str) -> None:
-        super().__init__()
+    def __init__(self, nvml: NvmlPower, node: str) -> None:
+        super().__init__((nvml,))
         self._prefix = f"GPU-{node}-"
 
     def uuids(self) -> tuple[str, ...]:
@@ -33,16 +34,17 @@ class NodeNvml(NvmlPower):
 
 
 async def main(nodes: list[str]) -> None:
+    nvml = NvmlPower()
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         for node in nodes:
-            tasks.create_task((await _agent(node, stack)).run(), name=node)
+            tasks.create_task((await _agent(node, nvml, stack)).run(), name=node)
 
 
-async def _agent(node: str, stack: AsyncExitStack) -> NodeAgent:
+async def _agent(node: str, nvml: NvmlPower, stack: AsyncExitStack) -> NodeAgent:
     reader, client = await connect_agent(stack, instance=node)
     return NodeAgent(
         node,
-        turns=GpuTurns(NodeNvml(node), clock=time.monotonic, stack=stack),
+        turns=GpuTurns(NodeBoards(nvml, node), clock=time.monotonic, stack=stack),
         reader=reader,
         client=client,
         exporter=AgentExporter(),

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from e2e.controlplane import ControlPlane
@@ -61,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         controller.wait_ready()
         pids = {"controller": [controller.process.pid], "agents": [pid for _, pid in started]}
-        wait_for("caps by board", lambda: _all_named(plane, nodes), timeout_seconds=PATIENCE_SECONDS)
+        named = partial(_all_named, Api(plane), nodes)
+        wait_for("caps by board", named, timeout_seconds=PATIENCE_SECONDS, pause_seconds=2.0)
         before, since = _cpu_seconds(pids), time.monotonic()
         written, held = [], []
         for _ in range(options.rounds):
@@ -119,8 +121,8 @@ def _draw(prometheus: Meters, names: Sequence[str], part: float) -> None:
     prometheus.watts = dict.fromkeys(map(query, names), part * RACK_WATTS)
 
 
-def _all_named(plane: ControlPlane, nodes: Sequence[str]) -> bool:
-    caps = list_caps(Api(plane), list(nodes))
+def _all_named(api: Api, nodes: list[str]) -> bool:
+    caps = list_caps(api, nodes)
     return len(caps) == len(nodes) and all(len(cap.get("gpus", ())) == GPUS for cap in caps.values())
 
 

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from e2e.controlplane import ControlPlane
@@ -44,6 +45,7 @@ CALM, HOT = 0.6, 0.93
 """Parts of the budget."""
 SWING, SWING_SECONDS = 0.03, 5.0
 CHANGE_SECONDS = 30.0
+PATIENCE_SECONDS = 300.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,13 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             running_controller(plane.kubeconfig, Path(folder), prometheus.url, lease, "--period-seconds=2") as process,
         ):
             process.wait_ready()
-            wait_for("caps", lambda: len(list_caps(api, nodes)) == len(nodes), timeout_seconds=120)
+            # To look at all of them is work too.
+            wait = partial(wait_for, timeout_seconds=PATIENCE_SECONDS, pause_seconds=5.0)
+            wait("caps", lambda: len(list_caps(api, nodes)) == len(nodes))
             _reports(plane, nodes)
-            wait_for(
-                "limits by GPU",
-                lambda: all(each.get("gpus") for each in list_caps(api, nodes).values()),
-                timeout_seconds=120,
-            )
+            wait("limits by GPU", lambda: all(each.get("gpus") for each in list_caps(api, nodes).values()))
             time.sleep(2 * options.lease_seconds)
             pid = process.process.pid
             since = time.time()
@@ -120,7 +120,7 @@ class MovingLoad:
     def _move(self) -> None:
         part, now = self.part, time.monotonic()
         watts = [RACK_BUDGET * (part + SWING * math.sin(now / SWING_SECONDS + rack)) for rack in range(self._racks)]
-        self._prometheus.watts = {query("row"): sum(watts)} | {query(f"r{i}"): each for i, each in enumerate(watts)}
+        self._prometheus.watts = {query("row"): math.fsum(watts), **{query(f"r{i}"): w for i, w in enumerate(watts)}}
 
 
 def _cores(pid: int, seconds: float) -> float:

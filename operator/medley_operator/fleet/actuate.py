@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,6 @@ from medley_operator.domain.passes import Steps
 from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.rollout.unchanged import with_former
 from medley_operator.domain.values.decision import Decision
-from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey
 from medley_operator.fleet.backoff import delay_seconds
@@ -83,8 +81,8 @@ class Actuator:
         self._first_mark_at: float | None = None
         self._disturbed: set[ObjectKey] = set()
         """Children that others changed since the last look."""
-        self._under_way: AbstractSet[ObjectKey] = frozenset()
-        """Those that the pass writes: the watch may bring a write before its answer."""
+        self._under_way: set[ObjectKey] = set()
+        """Those that the pass has begun to write: the watch may bring a write before its answer."""
         self._failures = 0
         self._rewrites = 0
         # Of its own, so that no pass waits for a thread while the planner computes.
@@ -139,8 +137,7 @@ class Actuator:
             self._faults.report(view, decision.faults)
             if marked_at is not None and (decision.applies or decision.deletes):
                 self._exporter.acting(seconds_since_event=self._clock() - marked_at)
-            self._under_way = {key_of(each.manifest) for each in decision.applies} | {x.key for x in decision.deletes}
-            meanwhile = Meanwhile(self._marked.is_set, lambda: bool(self._disturbed), first)
+            meanwhile = Meanwhile(self._marked.is_set, lambda: bool(self._disturbed), first, self._under_way.add)
             published = await self._publisher.publish(view, decision, now=now, meanwhile=meanwhile)
             self._steps = steps.but_for(published.unwritten, self._steps, published.unasked)
         except Exception as error:
@@ -152,7 +149,7 @@ class Actuator:
             self._disturbed |= first
             return Pass(wrote=False, troubles=1, wait_seconds=None)
         finally:
-            self._under_way = frozenset()
+            self._under_way.clear()
         self._exporter.show(decision.gauges)
         wrote = bool(decision.applies or decision.deletes or decision.pod_notes)
         return Pass(wrote=wrote, troubles=published.troubles, wait_seconds=decision.wait_seconds)

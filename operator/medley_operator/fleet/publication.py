@@ -22,7 +22,7 @@ from medley_operator.fleet.report_write_failures import WriteFailure
 
 FEWEST = 4
 """Writes of a phase that are begun though others changed a child meanwhile."""
-MOST_BRIEF = 3
+MOST_BRIEF = 1
 """Publications in a row that end with the phase in which they are cut short; the next one has a few of each phase."""
 FEWEST_STATUSES = 10
 """Statuses that are written though something else happens meanwhile."""
@@ -38,18 +38,20 @@ class Phase(Enum):
     STATUS = auto()
 
 
-def _nothing() -> bool:
+def _nothing(*_: ObjectKey) -> bool:
     return False
 
 
 @dataclass(frozen=True, slots=True)
 class Meanwhile:
     """Events beside a publication. `hurries`: whether something happened since the look that a further pass is to
-    answer. `disturbed`: whether others changed a child since then. `first`: children that others had changed before."""
+    answer. `disturbed`: whether others changed a child since then. `first`: children that others had changed before.
+    `began` is called with each child that is about to be written."""
 
     hurries: Callable[[], bool] = _nothing
     disturbed: Callable[[], bool] = _nothing
     first: AbstractSet[ObjectKey] = frozenset()
+    began: Callable[[ObjectKey], object] = _nothing
 
 
 CALM = Meanwhile()
@@ -99,6 +101,8 @@ class Round:
                 self.cut |= phase is not Phase.LOOK
                 return False
         self.begun[phase] += 1
+        if key is not None:
+            self.meanwhile.began(key)
         return True
 
     def urgency(self, apply: Apply) -> tuple[bool, bool]:

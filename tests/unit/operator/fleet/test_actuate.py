@@ -142,6 +142,7 @@ async def test_what_the_pass_writes_itself_disturbs_nothing(world: World, monkey
     publish = world.publish
 
     async def seen_at_once(view: ActuatorView, decision: Decision, *, now: str, meanwhile: Meanwhile) -> Published:
+        meanwhile.began(key_of(CHILD))
         one.disturb(key_of(CHILD))
         assert not meanwhile.disturbed()
         return await publish(view, decision, now=now, meanwhile=meanwhile)

@@ -76,6 +76,9 @@ class World:
         self._step("observe")
         return Observed(snapshot(service()), frozenset({LLM_SERVICES}), metrics_failed=False)
 
+    async def learn(self, seen: Snapshot) -> None:
+        self._step("learn")
+
     def prepare(self, seen: Snapshot, memory: FleetMemory) -> Prepared:
         self._step("prepare")
         return Prepared(problem=self.problem, services=(), pools=())
@@ -142,7 +145,7 @@ async def test_a_round_goes_through_all_steps_and_remembers() -> None:
     loop, parts = world.loop()
     world.clock.now = 100.4
     assert await loop.round(EVENT) is RoundOutcome.PLANNED
-    assert world.steps == ["observe", "prepare", "solve", "conclude", "adopt", "publish"]
+    assert world.steps == ["observe", "prepare", "solve", "conclude", "adopt", "publish", "learn"]
     assert world.available == [frozenset({LLM_SERVICES})]
     assert loop.memory is world.memory
     assert value(parts, "medley_rounds_total", outcome="planned") == 1
@@ -190,7 +193,7 @@ async def test_tables_at_hand_count_in_the_same_round_and_others_are_not_waited_
     loop = FleetLoop(parts, debounce=debounce, deadline_seconds=10.0, clock=world.clock)
     assert await loop.round(EVENT) is RoundOutcome.PLANNED
     assert tables.seen == ([{}, {group(): ()}] if come else [{}])
-    assert world.steps == ["observe", "conclude", "adopt", "publish"]
+    assert world.steps == ["observe", "conclude", "adopt", "publish", "learn"]
     assert value(parts, "medley_capacity_tables_missing") == (0 if come else 1)
 
 

@@ -90,8 +90,11 @@ async def test_what_others_had_changed_before_is_put_back_though_they_change_mor
     client = FakeKubeClient()
     seen, decision = fleet(client)
     first = {key_of(each.manifest) for each in decision.applies[-20:]}
-    done = await publisher(client).publish(seen, decision, now=NOW, meanwhile=replace(ALARMED, first=first))
+    began = set[ObjectKey]()
+    meanwhile = replace(ALARMED, first=first, began=began.add)
+    done = await publisher(client).publish(seen, decision, now=NOW, meanwhile=meanwhile)
     assert count(client, "apply") == 20
+    assert began == first
     assert len(done.unwritten) == MANY - 20
 
 
