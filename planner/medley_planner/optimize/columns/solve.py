@@ -76,8 +76,7 @@ def _serving_all(case: ColumnCase) -> _Choice | None:
     if not np.isfinite(agreed.bound) or _served_short(case, agreed):
         return None
     chosen = case.rounded(agreed, _whole(case), case.book.cost)
-    enough = max(case.relative_gap, case.effort.rounded)
-    well_rounded = chosen is not None and case.gap(chosen, agreed.bound) <= enough
+    well_rounded = chosen is not None and case.gap(chosen, agreed.bound) <= case.enough
     if chosen is not None and (well_rounded or case.seconds_left() <= 0):
         return _Choice(chosen, agreed.bound, agreed.prices)
     return _among_near(case, agreed, chosen)
