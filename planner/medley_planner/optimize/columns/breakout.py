@@ -21,8 +21,8 @@ _WITHOUT_PRICE = 0.05
 _DEARER = 0.5
 """The part of what it cost to begin with that is added where the search is stuck."""
 _MOST_SWAPS = 250
-_LEFT_ALONE = 5
-"""Swaps for which a service keeps its column that was just swapped."""
+_LEFT_ALONE, _NOT_BACK = 5, 30
+"""Swaps for which a service keeps its column that was just swapped, and does not go back to the one before."""
 _SPARE = 1e-9
 
 
@@ -40,8 +40,9 @@ def fitting(row: Ints, cost: Floats, use: Floats, choice: Ints, *, stock: Floats
     least = _WITHOUT_PRICE * float(np.abs(cost).mean()) / most[:, tight].max(axis=0)
     for above in _ABOVE_PRICE:
         found = _Swaps(columns, choice, np.maximum(above * prices[tight], least)).fitting()
-        if found is not None:
-            yield found
+        if found is None:
+            return
+        yield found
 
 
 class _Columns:
@@ -86,8 +87,10 @@ class _Swaps:
                     return self._choice
                 self._penalty[over] += _DEARER * self._first_penalty[over]
                 self._exceeds = self._excess_cost(self._limits)
+            service, before = self._columns.of_service_of(best), self._choice[self._columns.row[best]]
             self._swap(best)
-            waits[self._columns.of_service_of(best)] = swap + _LEFT_ALONE
+            waits[service] = np.maximum(waits[service], swap + _LEFT_ALONE)
+            waits[before] = swap + _NOT_BACK
         return None
 
     def _swap(self, column: int) -> None:

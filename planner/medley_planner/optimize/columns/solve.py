@@ -26,6 +26,8 @@ from medley_planner.optimize.time_left import keeping
 _PENALTY = 1000.0
 """Price of an unmet request relative to the most expensive way to serve one, where demand must be left out."""
 _NO_UNMET = 1e-9
+_ABOVE_PRICES = (1.25, 2.0)
+"""How many times the limits' prices at which configurations are looked for as well where nothing fits."""
 _CHOOSING_SECONDS = 0.002
 """Kept back by service, while prices are sought, for the choice among what they ask for."""
 
@@ -100,6 +102,12 @@ def _among_near(case: ColumnCase, agreed: Agreed, chosen: Ints | None) -> _Choic
     keep = case.effort.near_each(case.services)
     near = case.pricer.price(agreed.prices, everything, known=cheapest, slack=slack, keep=keep)
     case.book.add(near)
+    if chosen is None:
+        # What fits has to take less of the limits that bind than is cheapest at their prices.
+        for above in _ABOVE_PRICES:
+            prices = above * agreed.prices
+            known = case.book.cheapest(prices, everything)
+            case.book.add(case.pricer.price(prices, everything, known=known, slack=slack, keep=keep))
     numbers = _whole(case)
     price = case.book.cost[numbers] + case.book.use[numbers] @ agreed.prices
     above = price - near.bound[case.book.row[numbers]]
