@@ -26,11 +26,13 @@ Fleet = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A service at one moment. `planned`: what its plan asks for; `asked`: what its Deployments are asked for."""
+    """A service at one moment. `planned`: what its plan asks for; `asked`: what its Deployments are asked for; `gpus`:
+    pool and GPUs of one replica, by variant of its status."""
 
     at_seconds: float
     planned: Fleet
     asked: Fleet
+    gpus: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -48,7 +50,10 @@ class Recording:
     @classmethod
     def read(cls, file: Path) -> Recording:
         found = json.loads(file.read_text(encoding="utf-8"))
-        sights = [Sight(**sight) for sight in found["sights"]]
+        sights = [
+            Sight(**sight | {"gpus": {name: (pool, gpus) for name, (pool, gpus) in sight["gpus"].items()}})
+            for sight in found["sights"]
+        ]
         return cls(sights, [tuple(each) for each in found["requests"]], found["stages"])
 
 
@@ -59,7 +64,8 @@ def sight_of(service: Mapping[str, Any], deployments: Sequence[Mapping[str, Any]
     for each in deployments:
         variant = each["metadata"]["labels"][VARIANT]
         asked[variant] = asked.get(variant, 0) + int(each["spec"]["replicas"])
-    return Sight(at_seconds, _some({v["name"]: v["desired"] for v in variants}), _some(asked))
+    gpus = {v["name"]: (v["pool"], v["gpus"]) for v in variants}
+    return Sight(at_seconds, _some({v["name"]: v["desired"] for v in variants}), _some(asked), gpus)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ recording that a run left in its logs beside its replay.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -128,10 +127,10 @@ def changed_otherwise(recording: Recording) -> list[str]:
     """Where half of what the cost of the fleet changes by comes at another time in the first stages of the replay, or
     the fleet at their end costs more than a replica more or less. Types of nearly one price stand in for each other in
     two runs on a control plane too, so what the fleets cost is compared, in US dollars per hour."""
-    prices = _prices()
     end = recording.sights[-1].at_seconds
     stages = list(pairwise((*recording.stages, end)))[:STAGES_HELD]
     replay = replayed(recording)
+    prices = _prices([*recording.sights, *replay])
     found: list[str] = []
     for number, (began, until) in enumerate(stages):
         real, other = (_bill(sights, began, until, prices) for sights in (recording.sights, replay))
@@ -155,27 +154,22 @@ class _Bill:
 
 def _bill(sights: Sequence[Sight], began: float, until: float, prices: Mapping[str, float]) -> _Bill:
     def cost(fleet: Fleet) -> float:
-        return sum(count * _replica_price(variant, prices) for variant, count in fleet.items())
+        return sum(count * prices[variant] for variant, count in fleet.items())
 
     asked_before, inside = _stage(sights, began, until)
     before, rest = cost(asked_before), cost(inside[-1].planned)
     way = 1.0 if rest > before else -1.0
     half = (before + rest) / 2
     there = (sight.at_seconds for sight in inside if way * (cost(sight.asked) - half) >= 0)
-    dearest = max((_replica_price(variant, prices) for variant in inside[-1].planned), default=0.0)
+    dearest = max((prices[variant] for variant in inside[-1].planned), default=0.0)
     return _Bill(rest, dearest, next(there, until) - began)
 
 
-def _replica_price(variant: str, prices: Mapping[str, float]) -> float:
-    """The price of one replica. The variant's name begins with its pool; a degree and a token budget may follow."""
-    degree = re.search(r"-tp(\d+)", variant)
-    return prices[re.sub(r"(-tp\d+)?(-b\d+)?$", "", variant)] * (int(degree[1]) if degree else 1)
-
-
-def _prices() -> dict[str, float]:
-    """Of one GPU of each pool of the quickstart, in US dollars per hour."""
+def _prices(sights: Sequence[Sight]) -> dict[str, float]:
+    """Of one replica of each variant that was seen, at the prices of the quickstart's pools, in US dollars per hour."""
     pools = read_objects([str(EXAMPLES / "quickstart" / "pools.yaml")]).pools
-    return {pool.metadata.name: float(pool.spec.cost.per_hour or 0) for pool in pools}
+    of_gpu = {pool.metadata.name: float(pool.spec.cost.per_hour or 0) for pool in pools}
+    return {variant: of_gpu[pool] * gpus for sight in sights for variant, (pool, gpus) in sight.gpus.items()}
 
 
 def differences(real: Sequence[Stage], replay: Sequence[Stage], *, within_seconds: float) -> list[str]:

@@ -20,6 +20,9 @@ UNUSED = (
     # Its synchronous half, of which the operator uses nothing.
     *(f"kubernetes/{part}" for part in ("client", "config", "dynamic", "informer", "leaderelection")),
     *(f"kubernetes/{part}" for part in ("stream", "utils", "watch")),
+    # Loaded by name where somebody asks for a typed API or object; the operator sends and reads JSON.
+    "kubernetes/aio/client/api/[a-z]*.py",
+    "kubernetes/aio/client/models/[a-z]*.py",
     "ortools/algorithms",
     "ortools/constraint_solver",
     "ortools/graph",
@@ -44,7 +47,10 @@ def slim(packages: Path) -> None:
         if not found:
             raise SystemExit(f"{packages} has no {pattern}: correct UNUSED of {__file__}")
         for path in found:
-            shutil.rmtree(path)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
     _without_imports(packages / "kubernetes" / "__init__.py")
     for path in list(packages.rglob("*")):
         if path.is_dir() and path.name in (*TESTS, "__pycache__"):

@@ -116,8 +116,9 @@ def _scale(hand: Hand) -> None:
 def _label(hand: Hand) -> None:
     kind = hand.chance.choice(CHILDREN)
     child = hand.one(kind)
-    # A label of its own that others add stays; those that are there are the operator's.
-    name = hand.chance.choice(sorted(child["metadata"]["labels"]))
+    # A label of its own that others add stays; those that are there are the operator's. By its mark it finds its decoys
+    # when it leaves.
+    name = hand.chance.choice(sorted(child["metadata"]["labels"].keys() - {MARK}))
     change = {"metadata": {"labels": {name: hand.chance.choice(("theirs", None))}}}
     hand.ask("PATCH", f"{hand.path(kind)}/{child['metadata']['name']}", change)
 

@@ -141,3 +141,11 @@ ENVOY_GATEWAY = Component(
     ),
 )
 """No part of the control plane: what answers the routes of `e2e.gateway`, which builds it itself."""
+
+KREW = Component(name="krew", module="sigs.k8s.io/krew", binaries=(("krew", "sigs.k8s.io/krew/cmd/krew"),))
+ACTIONLINT = Component(
+    name="actionlint",
+    module="github.com/rhysd/actionlint",
+    binaries=(("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),),
+)
+"""Neither are these: what `e2e.release` installs the plugin and reads the workflows with. Both build in seconds."""

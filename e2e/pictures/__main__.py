@@ -78,15 +78,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m e2e.pictures", description=__doc__)
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the pictures (default: docs/dashboards)")
     parser.add_argument("--pixels", type=Path, help="folder for what Chromium shows of each, to be looked at")
+    parser.add_argument("--only", choices=("demo", POWER), help="play this alone, and draw what it fills")
     options = parser.parse_args()
     for folder in filter(None, (options.output, options.pixels)):
         folder.mkdir(parents=True, exist_ok=True)
-    page, boards = played_demo(Path("pictures-logs"))
-    drawn = [draw(board, options.output) for board in boards]
-    # A browser starts when nothing else runs, so that it takes no processor from the product.
-    with running() as browser, browser.visit_html(page) as visit:
-        visit.page.screenshot(path=options.output / "live-page.png", full_page=True)
-    drawn.append(draw(played_power(), options.output))
+    drawn: list[tuple[Path, int]] = []
+    if options.only != POWER:
+        page, boards = played_demo(Path("pictures-logs"))
+        drawn += [draw(board, options.output) for board in boards]
+        # A browser starts when nothing else runs, so that it takes no processor from the product.
+        with running() as browser, browser.visit_html(page) as visit:
+            visit.page.screenshot(path=options.output / "live-page.png", full_page=True)
+    if options.only != "demo":
+        drawn.append(draw(played_power(), options.output))
     if options.pixels is not None:
         with running() as browser:
             for path, height in drawn:

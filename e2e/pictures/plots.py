@@ -17,6 +17,10 @@ NAMED = {"green": "#2f8a4c", "orange": "#d9822b", "red": "#c4442f"}
 BLUE, WHITE = (36, 88, 166), "rgb(255,255,255)"
 AXIS, BASE, LEGEND_LINE, CHARACTER = 58, 18, 15, 6.4
 MOST_LEGENDS = 8
+MOST_STEPS = 5
+"""From the lowest to the highest line of a grid."""
+WIDE = 400
+"""A plot of more pixels has five times below it, others three."""
 LEAST = 1e-9
 """Smaller values are errors of floating-point sums. They get no axis."""
 
@@ -55,10 +59,10 @@ def lines(answered: Answered, board: Answers, area: Area) -> str:
     legends, used = _legends(series, area)
     shown = _piled(series) if stacked else series
     values = [value for each in shown for _, value in each.points]
-    high, low = _round_up(max(values)), -_round_up(-min(values)) if min(values) < 0 else 0.0
+    ticks = _ticks(min(values), max(values))
     plot = Area(area.x + AXIS, area.y, area.width - AXIS - 6, area.height - used - BASE)
-    scale = _Scale(board, plot, low, high, steps=steps)
-    parts = [scale.grid(defaults["unit"])]
+    scale = _Scale(board, plot, ticks[0], ticks[-1], steps=steps)
+    parts = [scale.grid(ticks, defaults["unit"])]
     for at in reversed(range(len(shown))):
         colour = COLOURS[at % len(COLOURS)]
         path = scale.path(shown[at].points)
@@ -168,18 +172,18 @@ class _Scale:
 
     def times(self) -> str:
         base = self._area.y + self._area.height
+        last = 4 if self._area.width > WIDE else 2
         parts = []
-        for at in range(5):
-            when = self._board.start + (self._board.end - self._board.start) * at / 4
+        for at in range(last + 1):
+            when = self._board.start + (self._board.end - self._board.start) * at / last
             label = time.strftime("%H:%M:%S", time.gmtime(when))
-            end = "end" if at == 4 else "middle" if at else ""
+            end = "end" if at == last else "middle" if at else ""
             parts.append(f'<text class="note {end}" x="{self.x(when):.1f}" y="{base + 14:.1f}">{label}</text>')
         return "".join(parts)
 
-    def grid(self, unit: str) -> str:
+    def grid(self, ticks: Sequence[float], unit: str) -> str:
         parts = [self.times()]
-        for at in range(4):
-            value = self._low + self._span * at / 3
+        for value in ticks:
             y = self.y(value)
             right = self._area.x + self._area.width
             parts.append(f'<line class="grid" x1="{self._area.x}" x2="{right:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
@@ -242,8 +246,12 @@ def _shade(share: float) -> str:
     return f"rgb({','.join(map(str, parts))})"
 
 
-def _round_up(value: float) -> float:
-    if value <= LEAST:
-        return 1.0
-    size: float = 10.0 ** math.floor(math.log10(value))
-    return next(step * size for step in (1, 1.5, 2, 3, 4, 6, 8, 10) if step * size >= value * 0.999)
+def _ticks(least: float, most: float) -> list[float]:
+    """Round values at equal distances, from 0 or less to what is shown or more."""
+    least, most = (0.0 if abs(value) <= LEAST else value for value in (min(least, 0.0), max(most, 0.0)))
+    most = 1.0 if most == least else most
+    span = most - least
+    size: float = 10.0 ** math.floor(math.log10(span / MOST_STEPS))
+    step = next(step * size for step in (1, 2, 2.5, 5, 10) if step * size * MOST_STEPS >= span * 0.999)
+    first, last = math.floor(least / step + 1e-3), math.ceil(most / step - 1e-3)
+    return [number * step for number in range(first, last + 1)]

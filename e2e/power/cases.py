@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 from e2e.controlplane.processes import Child
+from e2e.power.panels import show_panels
 from e2e.power.racks import (
     DEFAULT,
     GPUS,
@@ -27,6 +27,7 @@ from e2e.power.racks import (
 )
 from e2e.power.watch import Held
 from e2e.power.world import PowerWorld
+from medley_operator.domain.values.leadtime import utc_text
 
 CAP_SECONDS = 5.0
 """From a crossing to the registers. The goal of 3 s is held where a hundred nodes cross, and machines are quiet."""
@@ -80,7 +81,8 @@ def shed(world: PowerWorld) -> Figures:
     world.wait("level 1", lambda: world.domain("a").get("level") == 1, within=10)
     now = time.time()
     target = round(0.75 * RACK_WATTS)
-    spec = {"domain": "a", "targetFraction": "0.75", "start": _text(now), "end": _text(now + 30), "source": "grid"}
+    spec = {"domain": "a", "targetFraction": "0.75", "source": "grid"}
+    spec |= {"start": utc_text(now), "end": utc_text(now + 30)}
     create(world.plane, "powerevents", "PowerEvent", "quarter", spec)
     took = world.wait("the event is met", lambda: bool(world.event("quarter").get("metAt")), within=EVENT_SECONDS)
     assert world.feeds.watts("a") <= target
@@ -149,13 +151,13 @@ def lose_all_controllers(world: PowerWorld) -> Figures:
     for child in world.controllers.values():
         _stop(child)
     killed = time.time()
-    ends = {name: _lease_end(world, name) for name in world.servers}
+    ends = {name: world.lease_end(name) for name in world.servers}
     for rack in RACKS:
         world.load(rack, 1.0)
     world.wait("both racks are safe", lambda: all(_is_safe(world, rack) for rack in RACKS), within=LEASE_SECONDS + 30)
     late = {name: _since(world, name) - end for name, end in ends.items()}
     assert max(late.values()) <= AFTER_LEASE_SECONDS, late
-    world.wait("agents say so", lambda: all(_state(world, name) == "Safe" for name in world.servers), within=10)
+    world.wait("agents say so", lambda: all(world.state(name) == "Safe" for name in world.servers), within=10)
     time.sleep(AFTER_LEASE_SECONDS + SETTLED_SECONDS)
     assert all(_is_safe(world, rack) for rack in RACKS)
     assert world.watch.raised(killed) == [], world.watch.raised(killed)
@@ -234,6 +236,7 @@ TENFOLD = Case("a meter jumps tenfold", partial(fault_one_meter, fault="MeterImp
 SHORT = (CROSSING, TENFOLD)
 CASES = (
     CROSSING,
+    Case("the dashboard shows it", show_panels),
     Case("priorities on one node", share_nodes),
     Case("an event of a quarter less", shed),
     Case("an agent is lost", lose_an_agent),
@@ -263,11 +266,6 @@ def _says(world: PowerWorld, node: str, mhz: int) -> bool:
     return same and {gpu.get("enforcedClockMhz") for gpu in status["gpus"]} == {mhz}
 
 
-def _state(world: PowerWorld, node: str) -> str:
-    found: str = world.cap(node)["status"]["state"]
-    return found
-
-
 def _readable(world: PowerWorld, name: str) -> tuple[str, str]:
     conditions: list[Json] = world.domain(name).get("conditions", [])
     found: Json = next((each for each in conditions if each["type"] == "MeterReadable"), {})
@@ -286,15 +284,6 @@ def _since(world: PowerWorld, node: str) -> float:
     return max(world.watch.changes[uuid][-1][0] for uuid in world.held(node))
 
 
-def _lease_end(world: PowerWorld, node: str) -> float:
-    lease = world.cap(node)["spec"]["lease"]
-    return datetime.fromisoformat(lease["renewTime"]).timestamp() + float(lease["durationSeconds"])
-
-
 def _stop(child: Child | None) -> None:
     assert child is not None
     child.stop(grace_seconds=0)
-
-
-def _text(unix: float) -> str:
-    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

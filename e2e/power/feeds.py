@@ -6,11 +6,10 @@ in a register is on the meter with the next scrape, and nothing else is.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
 
+from tests.loopback import served
 from tests.nvml.registers import BoardRegisters
 
 METER = "pdu_active_power_watts"
@@ -59,30 +58,8 @@ class Feeds:
     @contextmanager
     def served(self) -> Iterator[str]:
         """The meters' exporter on loopback; gives its host and port."""
-        feeds = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = feeds.exposition().encode()
-                # A scrape that is given up is no matter of ours.
-                with suppress(ConnectionError):
-                    self.send_response(200)
-                    self.send_header("Content-Type", "text/plain; version=0.0.4")
-                    self.send_header("Content-Length", str(len(body)))
-                    self.end_headers()
-                    self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
-        try:
-            yield f"127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            server.server_close()
+        with served(lambda _: self.exposition().encode(), content_type="text/plain; version=0.0.4") as port:
+            yield f"127.0.0.1:{port}"
 
 
 def query(feed: str) -> str:

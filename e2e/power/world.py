@@ -35,8 +35,9 @@ REST_SECONDS = 1.0
 class PowerWorld:
     """Made by `PowerWorld.start`."""
 
-    def __init__(self, plane: ControlPlane, folder: Path) -> None:
+    def __init__(self, plane: ControlPlane, folder: Path, patience: float) -> None:
         self.plane = plane
+        self._patience = patience
         self._folder = folder
         self._library = build(folder)
         self.servers: dict[str, Server] = {}
@@ -53,13 +54,13 @@ class PowerWorld:
 
     @classmethod
     @contextmanager
-    def start(cls) -> Iterator[PowerWorld]:
-        """Everything up, nothing capped. Raises `NoCompilerError`."""
+    def start(cls, *, patience: float = 1.0) -> Iterator[PowerWorld]:
+        """Everything up, nothing capped. `patience`: so many times as long may all take. Raises `NoCompilerError`."""
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="medley-power-")))
             # Without a compiler nothing else has to start.
             build(folder)
-            world = cls(stack.enter_context(ControlPlane.start(controllers=False)), folder)
+            world = cls(stack.enter_context(ControlPlane.start(controllers=False)), folder, patience)
             world.servers = Racks(world.plane, folder, stack).build()
             world._exporter = stack.enter_context(world.feeds.served())
             world.start_prometheus()
@@ -198,6 +199,16 @@ class PowerWorld:
         found: Json = self.plane.request("GET", f"{OWN_API}/nodepowercaps/{node}")
         return found
 
+    def state(self, node: str) -> str:
+        """What the agent of a node says that it does."""
+        found: str = self.cap(node)["status"]["state"]
+        return found
+
+    def lease_end(self, node: str) -> float:
+        """Unix time."""
+        lease = self.cap(node)["spec"]["lease"]
+        return datetime.fromisoformat(lease["renewTime"]).timestamp() + float(lease["durationSeconds"])
+
     def _follows(self, node: str) -> bool:
         """Whether the agent of a node acts on orders that name its own boards, with the priority of each."""
         cap = self.cap(node)
@@ -218,7 +229,7 @@ class PowerWorld:
 
     def wait(self, what: str, holds: Callable[[], bool], *, within: float) -> float:
         """Seconds until that holds; AssertionError with all that is known of power when the time is up."""
-        began = time.monotonic()
+        began, within = time.monotonic(), within * self._patience
         while True:
             try:
                 if holds():

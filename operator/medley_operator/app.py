@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from medley_operator import handlers
-from medley_operator.domain.cluster.relevance import bears_on_plans
+from medley_operator.domain.cluster.relevance import bears_on_plans, is_disturbed
 from medley_operator.domain.conclude import conclude
 from medley_operator.domain.prepare import prepare
 from medley_operator.domain.values.leadtime import utc_text
@@ -139,8 +139,10 @@ async def _assemble(
     return partial(_together, {"planner": fleet.run, "actuator": actuator.run, **asking})
 
 
-def _mark(kind: str, _key: ObjectKey, old: object, new: object, *, fleet: FleetLoop, actuator: Actuator) -> None:
+def _mark(kind: str, key: ObjectKey, old: object, new: object, *, fleet: FleetLoop, actuator: Actuator) -> None:
     """Everything is the actuator's business; the planner's is what plans rest on."""
+    if is_disturbed(old, new):
+        actuator.disturb(key)
     actuator.mark()
     if bears_on_plans(kind, old, new):
         fleet.mark_dirty(kind)

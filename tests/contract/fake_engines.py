@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+
+from tests.loopback import Asked, served
 
 LABELS = 'engine="0",model_name="tiny"'
 TOKEN_SECONDS, PREFILL_SECONDS = 0.02, 0.01
@@ -120,33 +120,14 @@ class FakeExporter:
 
 
 @contextmanager
-def serve(engines: Mapping[str, FakeEngine | FakeGateway | FakeExporter]) -> Iterator[ThreadingHTTPServer]:
-    """Serve each engine at `/<name>` on a free loopback port until the block ends. One that is taken out of `engines`
-    meanwhile answers no scrape any more."""
+def serve(engines: Mapping[str, FakeEngine | FakeGateway | FakeExporter]) -> Iterator[int]:
+    """Serve each engine at `/<name>` on a free loopback port, which it gives, until the block ends. One that is taken
+    out of `engines` meanwhile answers no scrape any more."""
     started = time.monotonic()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            engine = engines.get(self.path.removeprefix("/"))
-            if engine is None:
-                self.send_error(503)
-                return
-            body = engine.text(time.monotonic() - started).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def exposition(asked: Asked) -> bytes | None:
+        engine = engines.get(asked.path.removeprefix("/"))
+        return None if engine is None else engine.text(time.monotonic() - started).encode()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(exposition, content_type="text/plain; version=0.0.4") as port:
+        yield port

@@ -25,11 +25,13 @@ NAMESPACE = "medley-system"
 """The operator's own."""
 
 
-def wait_for(what: str, holds: Callable[[], bool], *, timeout_seconds: float = WAIT_SECONDS) -> None:
+def wait_for(
+    what: str, holds: Callable[[], bool], *, timeout_seconds: float = WAIT_SECONDS, pause_seconds: float = 0.1
+) -> None:
     deadline = time.monotonic() + timeout_seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {timeout_seconds:g} s: {what}"
-        time.sleep(0.1)
+        time.sleep(pause_seconds)
 
 
 @dataclass(frozen=True)

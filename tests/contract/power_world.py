@@ -6,12 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -20,6 +18,7 @@ from e2e.controlplane.plane import free_port
 from medley_operator.api.v1alpha1 import API_VERSION
 from tests.contract.apiserver import Api, Json
 from tests.contract.operator_process import OperatorProcess
+from tests.loopback import Asked, served
 
 DOMAINS = "/apis/medley.dev/v1alpha1/powerdomains"
 CAPS = "/apis/medley.dev/v1alpha1/nodepowercaps"
@@ -37,36 +36,10 @@ class Meters:
         self.watts: dict[str, float | list[float] | None] = {}
         self.asked: list[str] = []
         self.frozen_at: float | None = None
-        meters = self
+        self.url = ""
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                body = meters._answer(form["query"][0])
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _answer(self, query: str) -> bytes:
+    def answer(self, asked: Asked) -> bytes:
+        (query,) = parse_qs(asked.body)["query"]
         self.asked.append(query)
         found = self.watts.get(query)
         values = [] if found is None else found if isinstance(found, list) else [found]
@@ -77,11 +50,10 @@ class Meters:
 
 @contextmanager
 def meters() -> Iterator[Meters]:
-    server = Meters()
-    try:
-        yield server
-    finally:
-        server.close()
+    found = Meters()
+    with served(found.answer, keep_alive=True) as port:
+        found.url = f"http://127.0.0.1:{port}"
+        yield found
 
 
 @contextmanager

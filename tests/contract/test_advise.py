@@ -156,8 +156,8 @@ def engines(admin: Api) -> dict[str, FakeEngine]:
 @pytest.fixture(scope="module")
 def prometheus(cluster: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     served = engines(cluster)
-    with serve({**served, "prices": FakeExporter(OPENCOST + KARPENTER)}) as server:
-        target = f"127.0.0.1:{server.server_port}"
+    with serve({**served, "prices": FakeExporter(OPENCOST + KARPENTER)}) as port:
+        target = f"127.0.0.1:{port}"
         jobs = [
             {
                 "job_name": name,

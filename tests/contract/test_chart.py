@@ -97,6 +97,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
         "prometheus": {"url": "http://prometheus.monitoring:9090", "bearerToken": {"secretName": "prometheus-token"}},
         "power": {
             "enabled": True,
+            "dynamoAnnotations": "on",
             "hooks": {"urls": ["https://facility.example/x"], "hosts": ["facility.example"], "secretName": "hooks"},
         },
         "monitoring": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}},
@@ -645,6 +646,9 @@ def test_power_is_a_process_of_its_own(api: Api, tmp_path: Path) -> None:
     assert given.leader_election
     assert given.namespace == NAMESPACE
     assert given.hook_hosts == ("facility.example",)
+    assert given.dynamo_annotations
+    (role,) = (each for each in objects["ClusterRole"] if each["metadata"]["name"] == f"{RELEASE}-power")
+    assert {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]} in role["rules"]
     mounts = {each["mountPath"] for each in run["volumeMounts"]}
     assert {str(given.hook_secret_file.parent), str(given.prometheus_bearer_token_file.parent)} <= mounts
     assert {each["name"] for each in run["volumeMounts"]} == {each["name"] for each in pod["volumes"]}

@@ -1,16 +1,17 @@
-"""`medley power controller` on a real API server: meters that cross thresholds, bad input, a leader that vanishes."""
+"""`medley power controller` on a real API server: meters that cross thresholds, bad input, a leader that vanishes.
+
+How fast all this is depends on the machine: `make bench-power-boards` and `make e2e-power` hold it to the goals.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from e2e.controlplane import ControlPlane
-from e2e.controlplane.audit import unix_seconds
 from tests.contract.apiserver import Api
 from tests.contract.conftest import CRDS
 from tests.contract.operator_process import denied, wait_for
@@ -25,7 +26,6 @@ from tests.contract.power_world import (
     event_status,
     later,
     limits,
-    list_caps,
     meters,
     query,
     report,
@@ -36,12 +36,8 @@ from tests.contract.power_world import (
 pytestmark = pytest.mark.contract
 
 ROOT = Path(__file__).parents[2]
-CAP_SECONDS = 3.0
-FAILOVER_SECONDS = 10.0
 UNCAPPED = {("1", None)}
 START_SECONDS = 90.0
-WATCHED_SECONDS = 8.0
-"""After a crossing."""
 ELECTION = ("--leader-election=on",)
 
 
@@ -84,10 +80,8 @@ def test_a_rack_is_capped_and_its_neighbour_is_not(
         wait_for("limits by UUID", lambda: len(cap(racks, "a-0")["spec"].get("gpus", [])) == 8)
         assert cap(racks, "a-0")["spec"]["gpus"][0]["uuid"] == uuid("a-0", 0)
         assert limits(racks, "a-0") == UNCAPPED
-        crossed = time.monotonic()
         prometheus.watts[hot] = 11500.0
         wait_for("rack a is capped", lambda: limits(racks, "a-0") == limits(racks, "a-1") == {("0.787", None)})
-        assert time.monotonic() - crossed < CAP_SECONDS
         assert limits(racks, "b-0") == UNCAPPED
         wait_for("the level is shown", lambda: domain_status(racks, "a").get("level", 0) >= 2)
         assert domain_status(racks, "b")["level"] == 0
@@ -137,40 +131,10 @@ def test_a_standby_acts_when_the_leader_is_killed(
         wait_for("level 1", lambda: limits(racks, "f-0") == {("0.904", None)})
         leader = one if holder == "power-0" else two
         leader.process.kill()
-        killed = time.monotonic()
         prometheus.watts[query("f")] = 11500.0
-        wait_for("the standby caps deeper", lambda: limits(racks, "f-0") == {("0.787", None)}, timeout_seconds=20)
-        took = time.monotonic() - killed
+        deeper = {("0.787", None)}
+        wait_for("the standby caps deeper", lambda: limits(racks, "f-0") == deeper, timeout_seconds=START_SECONDS)
         assert cap(racks, "f-0")["spec"]["lease"]["holder"] != holder
-        assert took < FAILOVER_SECONDS
-        print(f"standby wrote deeper caps {took:.1f} s after the leader was killed")
-
-
-def test_a_hundred_nodes_are_capped_in_time(
-    racks: Api, plane: ControlPlane, account: Path, tmp_path: Path, prometheus: Meters
-) -> None:
-    nodes = [node for rack in range(4) for node in add_rack(racks, f"h{rack}", nodes=25, budget=150000)]
-    for rack in range(4):
-        prometheus.watts[query(f"h{rack}")] = 90000.0
-    # No lease is renewed meanwhile, so that each write after a crossing is one of limits.
-    with running_controller(account, tmp_path, prometheus.url, "--cap-lease-seconds=600") as controller:
-        wait_for("the controller is ready", lambda: controller.get("/readyz")[0] == 200, timeout_seconds=START_SECONDS)
-        wait_for("caps of all nodes", lambda: len(list_caps(racks, nodes)) == len(nodes))
-        took: list[float] = []
-        for watts, fraction in ((127000.0, "0.904"), (140000.0, "0.787")):
-            time.sleep(5.0)
-            crossed = time.time()
-            for rack in range(4):
-                prometheus.watts[query(f"h{rack}")] = watts
-            time.sleep(WATCHED_SECONDS)
-            specs = list_caps(racks, nodes)
-            assert {spec["others"]["limit"]["clockFraction"] for spec in specs.values()} == {fraction}
-            took += [at - crossed for at in first_writes(plane, crossed, nodes).values()]
-        assert len(took) == 2 * len(nodes)
-        took.sort()
-        p50, p99 = took[len(took) // 2], took[int(0.99 * len(took)) - 1]
-        print(f"crossing to spec of {len(nodes)} nodes, twice: p50 {p50:.2f} s, p99 {p99:.2f} s, most {took[-1]:.2f} s")
-        assert p99 < CAP_SECONDS
 
 
 def test_the_rights_of_the_chart_are_enough(plane: ControlPlane) -> None:
@@ -182,16 +146,3 @@ def test_the_rights_of_the_chart_are_enough(plane: ControlPlane) -> None:
 
 def is_accepted(api: Api, name: str, reason: str) -> bool:
     return condition(domain_status(api, name), "Accepted")[1] == reason
-
-
-def first_writes(plane: ControlPlane, since: float, nodes: Collection[str]) -> dict[str, float]:
-    """When the API server had answered the first write of the caps of each of these nodes, in Unix seconds."""
-    found: dict[str, float] = {}
-    for event in plane.audit_events(since=since):
-        about = event.get("objectRef", {})
-        if event["verb"] != "patch" or about.get("resource") != "nodepowercaps" or about.get("subresource"):
-            continue
-        at = unix_seconds(event["stageTimestamp"])
-        if at >= since and about["name"] in nodes:
-            found[about["name"]] = min(found.get(about["name"], at), at)
-    return found

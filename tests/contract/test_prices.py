@@ -56,12 +56,12 @@ def test_no_price_is_typed(plane: ControlPlane, admin: Api, tmp_path: Path) -> N
         (services_of("team"), llm_service("4")),
     ):
         assert admin.request("POST", path, body)[0] == 201
-    with serve({"prices": FakeExporter(SAMPLES)}) as server:
+    with serve({"prices": FakeExporter(SAMPLES)}) as port:
         job = {
             "job_name": "prices",
             "honor_labels": True,
             "metrics_path": "/prices",
-            "static_configs": [{"targets": [f"127.0.0.1:{server.server_port}"]}],
+            "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
         }
         config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [job]}
         with running_prometheus(tmp_path, json.dumps(config)) as (url, _):

@@ -60,8 +60,8 @@ async def until(reader: MetricsReader, holds: Callable[[Observation], bool]) -> 
 async def test_an_ha_pair_of_prometheis_counts_each_pod_once(tmp_path: Path) -> None:
     async with http_client() as client:
         with (
-            serve(engines()) as server,
-            running_prometheus(tmp_path, configuration(server.server_port, *REPLICAS)) as (url, _),
+            serve(engines()) as port,
+            running_prometheus(tmp_path, configuration(port, *REPLICAS)) as (url, _),
         ):
             prometheus = Prometheus(base_url=url, client=client)
             reader = MetricsReader(prometheus=prometheus)
@@ -79,8 +79,8 @@ async def test_scrapes_that_fail_for_three_of_four_pods_do_not_lower_the_plan(tm
     service = make.service("chat", spec={"workload": {"source": "Prometheus", "window": "1m"}})
     async with http_client() as client:
         with (
-            serve(running) as server,
-            running_prometheus(tmp_path, configuration(server.server_port, "a")) as (url, _),
+            serve(running) as port,
+            running_prometheus(tmp_path, configuration(port, "a")) as (url, _),
         ):
             reader = MetricsReader(prometheus=Prometheus(base_url=url, client=client))
             # A scrape may time out on a busy machine: what is waited for is what the test is about.

@@ -111,7 +111,8 @@ async def test_known_traffic_is_read_back(tmp_path: Path) -> None:
     ]
     chat, code, idle, never = (query.key for query in queries)
     async with http_client() as client:
-        with serve(ENGINES) as server, running_prometheus(tmp_path, configuration(server.server_port)) as (url, child):
+        running = dict(ENGINES)
+        with serve(running) as port, running_prometheus(tmp_path, configuration(port)) as (url, child):
             prometheus = Prometheus(base_url=url, client=client)
             reader = MetricsReader(prometheus=prometheus)
 
@@ -148,8 +149,7 @@ async def test_known_traffic_is_read_back(tmp_path: Path) -> None:
             for name, rate_rps in (("chat", CHAT_RPS), ("code", 4)):
                 assert [rate for _, rate in past[name]] == pytest.approx([rate_rps] * 3, rel=0.2)
 
-            server.shutdown()
-            server.server_close()
+            running.clear()
             gone = await until(chat, MetricsReason.STALE)
             assert "its 2 targets do not answer" in gone[chat].message
             assert gone[never].reason is MetricsReason.MISSING

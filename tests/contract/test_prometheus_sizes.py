@@ -59,8 +59,8 @@ async def test_sizes_are_read_back(tmp_path: Path) -> None:
     names = ("tilted", "plain", "counted", "split", "several", "foreign", "again")
     queries = [ServiceQuery(NAMESPACE, name, WINDOW_SECONDS, served_model="tiny") for name in names]
     async with http_client() as client:
-        with serve(ENGINES) as server:
-            jobs = [{"job_name": "all", "static_configs": [target(server.server_port, pod) for pod in ENGINES]}]
+        with serve(ENGINES) as port:
+            jobs = [{"job_name": "all", "static_configs": [target(port, pod) for pod in ENGINES]}]
             text = json.dumps({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs})
             with running_prometheus(tmp_path, text) as (url, _):
                 reader = MetricsReader(prometheus=Prometheus(base_url=url, client=client), gateway_metric=METRIC)

@@ -29,6 +29,7 @@ enum {
 };
 
 #define MAGIC 0x4d4c564eu
+#define MOST_BOARDS 256
 #define POWER_CAP_REASON 0x04ull
 #define MEMORY_MHZ 1593u
 
@@ -50,7 +51,7 @@ struct board {
 
 struct registers {
     uint32_t magic, boards, driver_fault, loads;
-    struct board board[64];
+    struct board board[MOST_BOARDS];
 };
 
 static struct registers *shared;

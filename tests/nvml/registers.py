@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 
 SOURCE = Path(__file__).parent / "fake_nvml.c"
 LIBRARY = "libnvidia-ml.so.1"
-MOST_BOARDS = 64
+MOST_BOARDS = 256
 COMPILE_SECONDS = 120
 MAGIC = 0x4D4C564E
 

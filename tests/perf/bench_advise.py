@@ -17,9 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,6 +25,7 @@ import yaml
 from rich.console import Console
 
 from medley_planner.cli.console import titled_table
+from tests.loopback import Asked, served
 from tests.perf.cpu import CpuClock
 from tests.perf.report import parser_of, write_json
 
@@ -127,49 +126,29 @@ def _price(node: Mapping[str, Any]) -> float:
 
 
 @contextmanager
-def served(cluster: FakeCluster) -> Iterator[str]:
+def answering(cluster: FakeCluster) -> Iterator[str]:
     """The address of both, until the block ends."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(asked: Asked) -> bytes:
+        if asked.verb == "POST":
+            (query,) = parse_qs(asked.body)["query"]
+            return json.dumps({"status": "success", "data": cluster.answer(query)}).encode()
+        address = urlsplit(asked.path)
+        options = parse_qs(address.query)
+        found = cluster.listed.get(address.path.rpartition("/")[2], [])
+        begin = int(options.get("continue", ["0"])[0])
+        end = begin + min(int(options.get("limit", [str(PAGE)])[0]), PAGE)
+        metadata = {"resourceVersion": "1"} | ({"continue": str(end)} if end < len(found) else {})
+        return json.dumps({"kind": "List", "metadata": metadata, "items": found[begin:end]}).encode()
 
-        def do_GET(self) -> None:
-            asked = urlsplit(self.path)
-            options = parse_qs(asked.query)
-            found = cluster.listed.get(asked.path.rpartition("/")[2], [])
-            begin = int(options.get("continue", ["0"])[0])
-            end = begin + min(int(options.get("limit", [str(PAGE)])[0]), PAGE)
-            more = {"continue": str(end)} if end < len(found) else {}
-            self._send({"kind": "List", "metadata": {"resourceVersion": "1", **more}, "items": found[begin:end]})
-
-        def do_POST(self) -> None:
-            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            self._send({"status": "success", "data": cluster.answer(form["query"][0])})
-
-        def _send(self, document: dict[str, Any]) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with served(answer, keep_alive=True) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def advised(pods: int) -> dict[str, Any]:
     """The figures of one run. Raises RuntimeError where it does not plan each service."""
     cluster = FakeCluster(pods)
-    with tempfile.TemporaryDirectory() as folder, served(cluster) as address:
+    with tempfile.TemporaryDirectory() as folder, answering(cluster) as address:
         config = Path(folder) / "config"
         named = {"name": "x", "cluster": {"server": address}}, {"name": "x", "context": {"cluster": "x", "user": "x"}}
         parts = {"clusters": [named[0]], "contexts": [named[1]], "users": [{"name": "x", "user": {}}]}

@@ -2,7 +2,7 @@
 
 Each fleet is planned in a process of its own. Time is the process's CPU time, which is the clock of its deadline too,
 so that what else runs on the machine changes little. *Leaves out* is the demand by priority over the least that any
-plan could leave out, by the relaxation; *dearer* what one integer program costs more that HiGHS and CP-SAT solve for
+plan could leave out, as the plan says; *dearer* what one integer program costs more that HiGHS and CP-SAT solve for
 20 s.
 """
 

@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version as distribution_version
 from typing import cast
 
 from medley_operator.cli.examples import add_examples
@@ -107,6 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(parser: argparse.ArgumentParser, asked: str, words: list[str]) -> int:
     parsed = parser.parse_args(words)
     if asked == "version" or parsed.version:
+        # Here alone: it takes half of the time in which --help answers.
+        from importlib.metadata import version as distribution_version
+
         print(f"medley {distribution_version(DISTRIBUTION)}")
         return ExitStatus.OK
     if asked not in COMMANDS:

@@ -6,6 +6,7 @@ Apart: `domain.act` decides with them, and they are its memory from one pass to 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from medley_operator.domain.rollout.step_memory import ServiceSteps, Shrink
@@ -52,13 +53,21 @@ class Steps:
     parts: Mapping[ServiceKey, Part[ServiceTurn, Done]] = field(default_factory=dict)
     """Those of the last pass; losing them costs time alone."""
 
-    def but_for(self, unwritten: Collection[ServiceKey], before: Steps) -> Steps:
+    def but_for(
+        self, unwritten: Collection[ServiceKey], before: Steps, unasked: AbstractSet[str] = frozenset()
+    ) -> Steps:
         """These, but for services of which a write was not made: what was not written was neither taken back by others
-        nor a step. How long a surplus has been one counts all the same."""
+        nor a step. How long a surplus has been one counts all the same. `unasked`: pods, by uid, that were not asked
+        for what a note on them was to ask."""
         kept = {
             key: replace(
                 before.services.get(key, ServiceSteps()), surplus=self.services.get(key, ServiceSteps()).surplus
             )
             for key in unwritten
         }
-        return replace(self, services={**self.services, **kept}) if kept else self
+        services = {**self.services, **kept}
+        if unasked:
+            released = {uid: at for uid, at in self.released.items() if uid not in unasked}
+            services = {key: each.but_for(unasked) for key, each in services.items()}
+            return replace(self, services=services, released=released)
+        return replace(self, services=services) if kept else self

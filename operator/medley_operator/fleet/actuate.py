@@ -10,7 +10,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from medley_operator.domain.act import act
@@ -19,11 +21,11 @@ from medley_operator.domain.rollout.intent import FleetIntent
 from medley_operator.domain.rollout.unchanged import with_former
 from medley_operator.domain.values.decision import Decision
 from medley_operator.domain.values.leadtime import utc_text
-from medley_operator.domain.values.snapshot import ActuatorView
+from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey
 from medley_operator.fleet.backoff import delay_seconds
 from medley_operator.fleet.fault_log import FaultLog
 from medley_operator.fleet.health import Heartbeat
-from medley_operator.fleet.publish import Published
+from medley_operator.fleet.publication import Meanwhile, Published
 from medley_operator.kube.errors import KubeError
 from medley_operator.metrics.exporter import Exporter
 
@@ -42,7 +44,7 @@ class Viewer(Protocol):
 
 class Writer(Protocol):
     async def publish(
-        self, view: ActuatorView, decision: Decision, *, now: str, hurries: Callable[[], bool] = ...
+        self, view: ActuatorView, decision: Decision, *, now: str, meanwhile: Meanwhile = ...
     ) -> Published: ...
 
 
@@ -77,8 +79,14 @@ class Actuator:
         self._steps = Steps()
         self._marked = asyncio.Event()
         self._first_mark_at: float | None = None
+        self._disturbed: set[ObjectKey] = set()
+        """Children that others changed since the last look."""
+        self._under_way: set[ObjectKey] = set()
+        """Those that the pass has begun to write: the watch may bring a write before its answer."""
         self._failures = 0
         self._rewrites = 0
+        # Of its own, so that no pass waits for a thread while the planner computes.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="actuator")
 
     def adopt(self, intent: FleetIntent) -> None:
         """Act on this intent from now on."""
@@ -90,6 +98,11 @@ class Actuator:
         if self._first_mark_at is None:
             self._first_mark_at = self._clock() if at is None else at
         self._marked.set()
+
+    def disturb(self, child: ObjectKey) -> None:
+        """Others changed that child; `mark` is called for it too."""
+        if child not in self._under_way:
+            self._disturbed.add(child)
 
     async def run(self) -> None:
         """Pass after pass, until cancelled."""
@@ -115,23 +128,28 @@ class Actuator:
         marked_at, self._first_mark_at = self._first_mark_at, None
         if self._intent is None:
             return Pass(wrote=False, troubles=0, wait_seconds=None)
+        first, self._disturbed = self._disturbed, set()
         try:
             view = self._viewer.look()
             now = utc_text(time.time())
-            decision, steps = await asyncio.to_thread(act, self._intent, view, self._steps, now=now)
+            acting = partial(act, self._intent, view, self._steps, now=now)
+            decision, steps = await asyncio.get_running_loop().run_in_executor(self._thread, acting)
             self._faults.report(view, decision.faults)
             if marked_at is not None and (decision.applies or decision.deletes):
                 self._exporter.acting(seconds_since_event=self._clock() - marked_at)
-            published = await self._publisher.publish(view, decision, now=now, hurries=self._marked.is_set)
-            self._steps = steps.but_for(published.unwritten, self._steps)
-        except KubeError as error:
-            log.error("pass failed", extra={"reason": error.reason, "error": error.message})
+            meanwhile = Meanwhile(self._marked.is_set, lambda: bool(self._disturbed), first, self._under_way.add)
+            published = await self._publisher.publish(view, decision, now=now, meanwhile=meanwhile)
+            self._steps = steps.but_for(published.unwritten, self._steps, published.unasked)
+        except Exception as error:
+            if isinstance(error, KubeError):
+                log.error("pass failed", extra={"reason": error.reason, "error": error.message})
+            else:
+                log.exception("pass failed")
             self._exporter.failed("act")
+            self._disturbed |= first
             return Pass(wrote=False, troubles=1, wait_seconds=None)
-        except Exception:
-            log.exception("pass failed")
-            self._exporter.failed("act")
-            return Pass(wrote=False, troubles=1, wait_seconds=None)
+        finally:
+            self._under_way.clear()
         self._exporter.show(decision.gauges)
         wrote = bool(decision.applies or decision.deletes or decision.pod_notes)
         return Pass(wrote=wrote, troubles=published.troubles, wait_seconds=decision.wait_seconds)

@@ -61,19 +61,21 @@ class Calibrator:
         self._asked_at: float | None = None
         self._wrote_at: float | None = None
 
-    async def speeds(self, snapshot: Snapshot) -> dict[LearnedKey, Speed]:
-        """The factors that planning uses this round; learns from the last window where one has passed."""
+    async def speeds(self) -> dict[LearnedKey, Speed]:
+        """The factors that planning uses this round."""
         if not self._loaded:
             await self._load()
+        return told_speeds(self._engines)
+
+    async def learn(self, snapshot: Snapshot) -> None:
+        """Learns from the last window where one has passed."""
         now = self._clock()
         # Not before the past is known: it would be overwritten.
-        if not self._loaded:
-            return {}
-        if self._asked_at is None or now - self._asked_at >= self._window_seconds:
-            self._asked_at = now
-            await self._learn(snapshot)
-            await self._write(now)
-        return told_speeds(self._engines)
+        if not self._loaded or (self._asked_at is not None and now - self._asked_at < self._window_seconds):
+            return
+        self._asked_at = now
+        await self._learn(snapshot)
+        await self._write(now)
 
     async def _learn(self, snapshot: Snapshot) -> None:
         # In threads, as all plain computing is: health and events must not wait for a large fleet.

@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 class Looker(Protocol):
     async def observe(self) -> Observed: ...
 
+    async def learn(self, snapshot: Snapshot) -> None:
+        """Called at the end of a round, for the next one."""
+
 
 class Solver(Protocol):
     async def solve(
@@ -165,6 +168,7 @@ class FleetLoop:
         parts.actuator.adopt(conclusion.intent)
         about_platform = Decision(statuses=conclusion.statuses, events=conclusion.events)
         published = await self._step("apply", parts.publisher.publish(snapshot, about_platform, now=now))
+        await self._step("observe", parts.observer.learn(snapshot))
         return (RoundOutcome.HELD if isinstance(outcome, PlanFailure) else RoundOutcome.PLANNED), published.troubles
 
     async def _step(self, component: str, action: Awaitable[Result]) -> Result:

@@ -88,7 +88,9 @@ class PriceFeed(Protocol):
 
 
 class SpeedSource(Protocol):
-    async def speeds(self, snapshot: Snapshot) -> Mapping[LearnedKey, Speed]: ...
+    async def speeds(self) -> Mapping[LearnedKey, Speed]: ...
+
+    async def learn(self, snapshot: Snapshot) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class Observer:
             },
         )
         if self.calibration is not None:
-            snapshot = replace(snapshot, calibrated=await self.calibration.speeds(snapshot))
+            snapshot = replace(snapshot, calibrated=await self.calibration.speeds())
         unavailable = any(found.reason is MetricsReason.UNAVAILABLE for found in observations.values())
         return Observed(
             snapshot=snapshot,
@@ -166,6 +168,11 @@ class Observer:
             metrics_failed=unavailable and self.metrics is not None,
             degraded="; ".join(seen.unreadable.values()),
         )
+
+    async def learn(self, snapshot: Snapshot) -> None:
+        """Called at the end of a round: its plan does not wait for what only the next one uses."""
+        if self.calibration is not None:
+            await self.calibration.learn(snapshot)
 
     def look(self) -> ActuatorView:
         """The part that the actuator needs. Raises as `observe` does."""

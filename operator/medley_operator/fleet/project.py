@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 
 from medley_operator.api.v1alpha1.power import CapMode
 from medley_operator.domain.engine.startup_protection import is_protected
-from medley_operator.domain.rollout.deletion_costs import COST
-from medley_operator.domain.values.labels import PICKER_CONFIG, managed
+from medley_operator.domain.values.labels import DELETION_COST, PICKER_CONFIG, managed
 from medley_operator.domain.values.leadtime import start_of, unix_seconds
 from medley_operator.domain.values.power import GpuHeld, NodeCaps
 from medley_operator.domain.values.quantities import whole_count
@@ -166,7 +165,7 @@ def pod_view(pod: Manifest) -> PodView | None:
 def _deletion_cost(annotations: Mapping[str, Any]) -> int:
     """As the controller reads it: 0 for what is not a 32-bit number."""
     try:
-        cost = int(annotations.get(COST, 0))
+        cost = int(annotations.get(DELETION_COST, 0))
     except (TypeError, ValueError):
         return 0
     return cost if -(2**31) <= cost < 2**31 else 0

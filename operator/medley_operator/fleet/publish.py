@@ -2,9 +2,9 @@
 
 Beside it `fleet.calibration` and `fleet.lease` write, one object each (`tests/unit/repo/test_claims.py`).
 
-Children are written a few at a time, in no order: none of the writes of one decision rests on another. Then come
-statuses and Events, which a pass gives up the rest of where something happened meanwhile that children may have to
-answer: hundreds of statuses at the rate that the API server is spared take half a minute. One failing object is
+Children are written a few at a time: none of the writes of one decision rests on another, so that what others changed
+comes first, and what changes nothing that runs last. Then come notes on pods, and statuses with their Events.
+`fleet.publication` says what is left to the next pass where something happens meanwhile. One failing object is
 counted, logged and turned into a condition of its service; it stops nothing else, and waits before it is tried again.
 Children have a limited time, so that statuses are always written. What has vanished meanwhile is passed over in
 silence, and in a namespace that is being deleted nothing is written but statuses.
@@ -27,49 +27,15 @@ from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey
 from medley_operator.fleet.manifests import event_manifest, status_manifest
 from medley_operator.fleet.ownership import check_owned
+from medley_operator.fleet.publication import CALM, FEWEST_STATUSES, MOST_BRIEF, Meanwhile, Phase, Published, Round
 from medley_operator.fleet.report_write_failures import WriteFailure, report_write_failures
 from medley_operator.fleet.write_backoff import WriteBackoff
 from medley_operator.kube.client import KubeClient, WriteCounter
 from medley_operator.kube.errors import NAME_CONFLICT, NAMESPACE_TERMINATING, Conflict, KubeError, NotFound, Withheld
 
 CONCURRENCY = 8
-FEWEST_STATUSES = 10
-"""Statuses that each pass writes whatever happens meanwhile, so that in the end all are written."""
-
 Item = TypeVar("Item")
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Round:
-    """The state of one publication so far."""
-
-    view: ActuatorView
-    owners: dict[ServiceKey, Owner]
-    gone: set[ServiceKey] = field(default_factory=set)
-    failures: dict[ServiceKey, list[WriteFailure]] = field(default_factory=dict)
-    unwritten: set[ServiceKey] = field(default_factory=set)
-    """Those of which a child was not written, whatever the reason."""
-    unreported: set[str] = field(default_factory=set)
-    """Uids of objects whose status was not written."""
-    troubles: int = 0
-    """Writes to try again, those without a condition included."""
-    statuses: int = 0
-    """Those that were begun."""
-    hurries: Callable[[], bool] = lambda: False
-    """Whether something happened that a further pass is to answer."""
-
-    def owner(self, service: ServiceKey) -> Owner:
-        """The service as the look saw it; one that it did not see owns nothing."""
-        return self.owners.get(service) or Owner(service.namespace, service.name, uid="")
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """The end of a publication: writes to try again, and services of which a child was not written."""
-
-    troubles: int = 0
-    unwritten: frozenset[ServiceKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +50,34 @@ class Publisher:
     backoff: WriteBackoff = field(default_factory=lambda: WriteBackoff(clock=time.monotonic))
 
     async def publish(
-        self, view: ActuatorView, decision: Decision, *, now: str, hurries: Callable[[], bool] = lambda: False
+        self, view: ActuatorView, decision: Decision, *, now: str, meanwhile: Meanwhile = CALM
     ) -> Published:
         """Carries the decision out; no write that fails raises. `now` is the time of changed conditions. From when it
-        `hurries` no more statuses are begun once the first few are and they had their part of the time, and no Event
-        of what was not written is posted."""
+        hurries no more statuses are begun once the first few are and they had their part of the time. No Event of what
+        was not written is posted."""
         decision = _outside(decision, view.ending)
         owners = {ServiceKey.of(each): Owner.of(each) for each in view.services}
-        this = Round(view=view, owners=owners, hurries=hurries)
+        this = Round(view, owners, meanwhile, brief=self.backoff.cuts < MOST_BRIEF)
         self.backoff.begin_round(_wanted(view, decision))
         await self._find_gone(this, decision.applies)
-        applies = sorted(decision.applies, key=lambda each: self.backoff.failures(key_of(each.manifest)))
+        applies = sorted(
+            decision.applies, key=lambda each: (self.backoff.failures(key_of(each.manifest)), *this.urgency(each))
+        )
         await _each(applies, lambda each: self._apply(this, each))
         await _each(decision.deletes, lambda each: self._delete(this, each))
         await _each(decision.pod_notes, lambda each: self._annotate(this, each))
         reports = report_write_failures(view, decision, this.failures, unwritten=this.unwritten, now=now)
         self.backoff.begin_phase()
         statuses = sorted(reports.statuses, key=lambda each: self.backoff.failures(each.key))
-        await _each(statuses, lambda each: self._write_status(this, each))
         gone_uids = {this.owner(service).uid for service in this.gone}
-        # An Event is told from the status, so one whose status was not written would be posted again in each pass.
-        silent = gone_uids | this.unreported
-        await _each((note for note in reports.events if note.uid not in silent), self._post_event)
-        return Published(this.troubles, frozenset(this.unwritten))
+        notes: dict[str, list[EventNote]] = {write.uid: [] for write in statuses}
+        for note in reports.events:
+            if note.uid not in gone_uids:
+                notes.setdefault(note.uid, []).append(note)
+        await _each(statuses, lambda each: self._report(this, each, notes.pop(each.uid)))
+        await _each((note for told in notes.values() for note in told), self._post_event)
+        self.backoff.cuts = self.backoff.cuts + 1 if this.cut and this.brief else 0
+        return Published(this.troubles, frozenset(this.unwritten), frozenset(this.unasked))
 
     async def _find_gone(self, this: Round, applies: Iterable[Apply]) -> None:
         """A service that was deleted while we planned must not get new objects, since nobody would remove them, nor
@@ -121,6 +92,10 @@ class Publisher:
 
         async def look(service: ServiceKey) -> None:
             namespace, name = service
+            if not this.begins(Phase.LOOK):
+                this.unseen.add(service)
+                this.unwritten.add(service)
+                return
             if self.backoff.over:
                 this.troubles += 1
                 this.unwritten.add(service)
@@ -141,9 +116,9 @@ class Publisher:
 
     async def _apply(self, this: Round, apply: Apply) -> None:
         key = key_of(apply.manifest)
-        if apply.service in this.gone:
+        if apply.service in this.gone or apply.service in this.unseen:
             return
-        if not self._may_write(this, apply.service, key):
+        if not self._may_write(this, Phase.APPLY, apply.service, key):
             return
         try:
             known = await check_owned(self.client, this.view, key, owner=this.owner(apply.service))
@@ -160,9 +135,7 @@ class Publisher:
             log.info("applied", extra={"object": str(key), "service": "/".join(apply.service)})
 
     async def _delete(self, this: Round, delete: Delete) -> None:
-        if delete.service in this.gone:
-            return
-        if not self._may_write(this, delete.service, delete.key):
+        if delete.service in this.gone or not self._may_write(this, Phase.DELETE, delete.service, delete.key):
             return
         try:
             await self.client.delete(delete.key, uid=delete.uid)
@@ -178,6 +151,9 @@ class Publisher:
     async def _annotate(self, this: Round, note: PodNote) -> None:
         """Where it fails the pod serves all the same: that is counted, and no condition of its service."""
         facts = {"object": str(note.key), "reason": note.why}
+        if not this.begins(Phase.NOTE):
+            this.unasked.add(note.uid)
+            return
         if not self.backoff.may_write(note.key):
             this.troubles += 1
             return
@@ -193,11 +169,18 @@ class Publisher:
             self.counter.wrote(kind=note.key.kind, verb="annotate")
             log.info("pod patched", extra=facts)
 
+    async def _report(self, this: Round, write: StatusWrite, notes: Iterable[EventNote]) -> None:
+        """An Event is made from the status, so one whose status was not written would be posted again in each pass."""
+        await self._write_status(this, write)
+        if write.uid not in this.unreported:
+            for note in notes:
+                await self._post_event(note)
+
     async def _write_status(self, this: Round, write: StatusWrite) -> None:
-        if this.statuses >= FEWEST_STATUSES and not self.backoff.owed and this.hurries():
+        enough = this.begun[Phase.STATUS] >= FEWEST_STATUSES and not self.backoff.owed
+        if (enough and this.meanwhile.hurries()) or not this.begins(Phase.STATUS):
             this.unreported.add(write.uid)
             return
-        this.statuses += 1
         if not self.backoff.may_write(write.key):
             this.troubles += 1
             this.unreported.add(write.uid)
@@ -231,10 +214,11 @@ class Publisher:
         else:
             self.counter.wrote(kind="Event", verb="event")
 
-    def _may_write(self, this: Round, service: ServiceKey, key: ObjectKey) -> bool:
-        if self.backoff.may_write(key):
+    def _may_write(self, this: Round, phase: Phase, service: ServiceKey, key: ObjectKey) -> bool:
+        waits = not self.backoff.may_write(key)
+        if not waits and this.begins(phase, key):
             return True
-        this.troubles += 1
+        this.troubles += waits
         this.unwritten.add(service)
         failure = self.backoff.last_failure(key)
         if failure is not None:

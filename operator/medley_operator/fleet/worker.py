@@ -121,7 +121,8 @@ class PlanWorker:
 
     async def _send(self, value: object) -> None:
         assert self._process is not None and self._process.stdin is not None  # noqa: S101, PT018 - started above
-        data = pickle.dumps(value)
+        # In a thread, as below: a large fleet is a megabyte of values, and events must not wait.
+        data = await asyncio.to_thread(pickle.dumps, value)
         self._process.stdin.write(HEADER.pack(len(data)) + data)
         await self._process.stdin.drain()
 
@@ -129,6 +130,7 @@ class PlanWorker:
         assert self._process is not None and self._process.stdout is not None  # noqa: S101, PT018 - started above
         try:
             (length,) = HEADER.unpack(await self._process.stdout.readexactly(HEADER.size))
-            return pickle.loads(await self._process.stdout.readexactly(length))  # noqa: S301 - from our own child
+            data = await self._process.stdout.readexactly(length)
         except asyncio.IncompleteReadError as error:
             raise EOFError("end of output") from error
+        return await asyncio.to_thread(pickle.loads, data)

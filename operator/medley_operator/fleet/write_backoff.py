@@ -36,6 +36,8 @@ class WriteBackoff:
     """Kept from round to round; `clock` is monotonic. Losing it costs one more try of each failing child."""
 
     clock: Callable[[], float]
+    cuts: int = field(default=0, init=False)
+    """Rounds in a row that were cut short because something had to be written before the rest."""
     _troubles: dict[ObjectKey, _Trouble] = field(default_factory=dict, init=False)
     _unanswered: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
     _began_at: float = field(default=0.0, init=False)

@@ -7,10 +7,10 @@ The `httpx.AsyncClient` comes from outside (`http_client` makes the one that the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import httpx
 from pydantic import BaseModel, Field, ValidationError
@@ -22,6 +22,7 @@ MAX_ANSWER_BYTES = 8 * 1024 * 1024
 REQUEST_SECONDS = 8.0
 """Limit of one request as a whole: httpx's own timeouts bound each read, not a peer that drips."""
 QUOTED_CHARACTERS = 200
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,53 +145,35 @@ class Prometheus:
         self._credentials = credentials or Credentials()
         self._auth = credentials or httpx.USE_CLIENT_DEFAULT
         self._by_get = by_get
+        self._reading = asyncio.Lock()
 
     async def now(self) -> float:
         """Prometheus's own time in Unix seconds, so that a skew of our clock cannot make its data look old."""
-        answer = await self._ask(self._endpoint, {"query": "time()"})
-        try:
-            return float(_ScalarAnswer.model_validate_json(answer).data.result[1])
-        except ValueError as error:
-            raise self._not_prometheus(error) from error
+        return await self._read(_time, await self._ask(self._endpoint, {"query": "time()"}))
 
     async def vector(self, expression: str, *, at: float) -> tuple[VectorSample, ...]:
         """The instant vector of `expression` at Unix time `at`."""
         answer = await self._ask(self._endpoint, {"query": expression, "time": f"{at:.3f}"})
-        try:
-            # In a thread: it is megabytes for a large fleet, and events and the Lease must not wait.
-            return await asyncio.to_thread(_samples, answer)
-        except ValueError as error:
-            raise self._not_prometheus(error) from error
+        return await self._read(_samples, answer)
 
     async def newest(self, expression: str, *, lookback_seconds: float) -> tuple[TimedSample, ...]:
         """Each series of `expression` now, by Prometheus's clock; a scalar is one without labels.
 
         `lookback_seconds`: how old a sample may be that nothing newer replaced. Without it that would be 5 minutes.
         """
-        answer = await self._ask(self._endpoint, {"query": expression, "lookback_delta": f"{lookback_seconds:g}s"})
-        try:
-            data = _InstantAnswer.model_validate_json(answer).data
-            if isinstance(data, _Scalar):
-                return (TimedSample({}, data.result[0], float(data.result[1])),)
-            return tuple(TimedSample(each.metric, each.value[0], float(each.value[1])) for each in data.result)
-        except ValueError as error:
-            raise self._not_prometheus(error) from error
+        form = {"query": expression, "lookback_delta": f"{lookback_seconds:g}s"}
+        return await self._read(_timed_samples, await self._ask(self._endpoint, form))
 
     async def matrix(self, expression: str, *, start: float, end: float, step_seconds: float) -> tuple[Series, ...]:
         """The values of `expression` at each step from Unix time `start` to `end`."""
-        form = {
-            "query": expression,
-            "start": f"{start:.3f}",
-            "end": f"{end:.3f}",
-            "step": f"{step_seconds:g}",
-        }
-        answer = await self._ask(self._range_endpoint, form)
+        form = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step_seconds:g}"}
+        return await self._read(_series, await self._ask(self._range_endpoint, form))
+
+    async def _read(self, parse: Callable[[bytes], Value], answer: bytes) -> Value:
         try:
-            elements = _MatrixAnswer.model_validate_json(answer).data.result
-            return tuple(
-                Series(labels=element.metric, points=tuple((at, float(value)) for at, value in element.values))
-                for element in elements
-            )
+            # In a thread, as events and the Lease must not wait for megabytes; one at a time, as threads share a core.
+            async with self._reading:
+                return await asyncio.to_thread(parse, answer)
         except ValueError as error:
             raise self._not_prometheus(error) from error
 
@@ -278,10 +261,29 @@ class Prometheus:
         )
 
 
+def _time(answer: bytes) -> float:
+    """Raises ValueError, as the others do, where the answer is not of its kind."""
+    return float(_ScalarAnswer.model_validate_json(answer).data.result[1])
+
+
 def _samples(answer: bytes) -> tuple[VectorSample, ...]:
-    """Raises ValueError where the answer is not an instant vector."""
     elements = _VectorAnswer.model_validate_json(answer).data.result
     return tuple(VectorSample(labels=element.metric, value=float(element.value[1])) for element in elements)
+
+
+def _timed_samples(answer: bytes) -> tuple[TimedSample, ...]:
+    data = _InstantAnswer.model_validate_json(answer).data
+    if isinstance(data, _Scalar):
+        return (TimedSample({}, data.result[0], float(data.result[1])),)
+    return tuple(TimedSample(each.metric, each.value[0], float(each.value[1])) for each in data.result)
+
+
+def _series(answer: bytes) -> tuple[Series, ...]:
+    elements = _MatrixAnswer.model_validate_json(answer).data.result
+    return tuple(
+        Series(labels=element.metric, points=tuple((at, float(value)) for at, value in element.values))
+        for element in elements
+    )
 
 
 def _is_html(body: bytes) -> bool:

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
 from medley_operator.domain.cluster.gpu_types import gpu_types
-from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.routing.gateway import gateway_of
 from medley_operator.domain.values import labels
 from medley_operator.domain.values.decision import Decision, PodNote, StatusWrite
+from medley_operator.domain.values.labels import DELETION_COST
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey
@@ -160,8 +160,8 @@ class ApiObjects:
         pod = self._cluster.pods.get(note.uid)
         if pod is None:
             return
-        if COST in note.annotations:
-            pod.deletion_cost = int(note.annotations[COST] or 0)
+        if DELETION_COST in note.annotations:
+            pod.deletion_cost = int(note.annotations[DELETION_COST] or 0)
         elif note.annotations:
             pod.protected = False
         pod.labels.update({name: text for name, text in note.labels.items() if text is not None})

@@ -24,7 +24,6 @@ from medley_operator.domain.speed.calibration import KnownEngines, told_speeds
 from medley_operator.domain.values.candidates import Prepared
 from medley_operator.domain.values.labels import POD
 from medley_operator.domain.values.leadtime import utc_text
-from medley_operator.domain.values.learned_key import LearnedKey
 from medley_operator.domain.values.memories import FleetMemory
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import Snapshot
@@ -37,7 +36,7 @@ from medley_operator.replay.routes import object_route
 from medley_operator.replay.traffic import Route
 from medley_operator.replay.world import World
 from medley_operator.settings import Settings
-from medley_planner.capacity import GridRatios, Speed, TableGroup
+from medley_planner.capacity import GridRatios, TableGroup
 from medley_planner.check import CheckMemory, Subject
 from medley_planner.fleet_plan import FleetPlan, PlanOrFailure
 from medley_planner.model import Problem
@@ -137,7 +136,7 @@ class OperatorLoop:
             unix_seconds=world.agenda.unix_seconds,
         )
         if world.scenario.settings.calibrates:
-            snapshot = replace(snapshot, calibrated=self._speeds(snapshot))
+            snapshot = replace(snapshot, calibrated=told_speeds(self.known_engines))
         prepared = prepare(snapshot, self._memory)
         self._learn_engines(prepared)
         outcome = with_advice(
@@ -149,14 +148,15 @@ class OperatorLoop:
         self._intent = with_former(conclusion.intent, self._intent)
         self.objects.write_statuses(conclusion.statuses)
         self._passes()
+        if world.scenario.settings.calibrates:
+            self._learn_speeds(snapshot)
 
-    def _speeds(self, snapshot: Snapshot) -> Mapping[LearnedKey, Speed]:
-        """The factors that planning uses this round; learns from the last window where one has passed."""
+    def _learn_speeds(self, snapshot: Snapshot) -> None:
+        """From the last window, where one has passed: planning uses it in the next round."""
         now = self._world.now
         if now - self._learned_at >= WINDOW_SECONDS and self._world.prometheus_answers:
             self._learned_at = now
             self.known_engines = learned(self.known_engines, snapshot, self._world.scrapes, now=now)
-        return told_speeds(self.known_engines)
 
     def _learn_engines(self, prepared: Prepared) -> None:
         for candidate in prepared.services:

@@ -269,6 +269,9 @@ class _Points:
             + of["_constant"][at]
             + of["_sequence"][at] * sequences
         )
+        if of["_launch"].any():
+            waits = of["_launch"][at] - linear - of["_token"][at] * tokens - of["_constant"][at]
+            seconds = seconds + np.where(tokens > of["_graph_tokens"][at], np.maximum(waits, 0.0), 0.0)
         window = of["_window"][at]
         if window.any():
             seconds = seconds + of["_kv_window_token"][at] * np.minimum(kv_tokens, window * sequences)

@@ -42,6 +42,11 @@ _UNFUSED_LAYER_SECONDS = 26e-6
 """More where experts in FP8 or INT4 take several kernels: quantize, align, two products, sum."""
 _FEW_EXPERTS, _MANY_EXPERTS = 8, 128
 _SEQUENCE_SECONDS = 8e-6
+_GRAPH_TOKENS = 512
+"""The tokens of the largest step that vLLM captures as a CUDA graph, of each group of data parallel attention."""
+_LAUNCH_SECONDS = 400e-6
+"""The CPU's time to launch the kernels of a layer with experts in a larger step. The GPU waits for it where it has less
+to do, as with prompts of 1k on many GPUs. Dense layers, some ten kernels, take longer on the GPU."""
 _SERIAL_SECONDS, _SINCE_STEPS_OVERLAP = 6.5e-3, (0, 8, 0)
 """Engines before that version plan, send to each GPU and sample between steps, while the GPUs wait. 13B on one A100
 (DistServe's profile, 2024) and 405B on eight H100 (0.6) show the same time; vLLM's next engine does it meanwhile."""
@@ -91,10 +96,12 @@ class StepTime:
         "_constant",
         "_expert_miss",
         "_experts",
+        "_graph_tokens",
         "_head_memory",
         "_head_sequence",
         "_kv_token",
         "_kv_window_token",
+        "_launch",
         "_read_base",
         "_read_expert",
         "_sequence",
@@ -143,15 +150,18 @@ class StepTime:
             self._constant += 2.0 * shape.layers * _ALL_REDUCE_SECONDS
             moved = 2.0 * (tensor_parallel - 1) / tensor_parallel * shape.hidden * _BYTES
             self._token += 2.0 * shape.layers * moved / link_bytes_per_second(gpu, layout.gpus)
-        # Each sequence's state is read and written in each step.
-        self._sequence = _SEQUENCE_SECONDS + 2.0 * shape.state_bytes_per_sequence() / kv_bandwidth
+        # Each sequence's state is read and written in each step. Groups plan and sample their own sequences, at once.
+        self._sequence = _SEQUENCE_SECONDS / layout.attention_data_parallel
+        self._sequence += 2.0 * shape.state_bytes_per_sequence() / kv_bandwidth
+        self._graph_tokens = float(_GRAPH_TOKENS * layout.attention_data_parallel)
+        self._launch = shape.moe_layers * _LAUNCH_SECONDS
         self._multiply(factors)
         if layout.clock_percent < UNCAPPED_PERCENT:
             self._multiply(_at_clock(layout.clock_percent / UNCAPPED_PERCENT))
 
     def _multiply(self, factors: StepFactors) -> None:
         parts = (
-            (factors.fixed, ("_constant", "_read_base", "_read_expert", "_head_memory")),
+            (factors.fixed, ("_constant", "_launch", "_read_base", "_read_expert", "_head_memory")),
             (factors.compute, ("_compute_base", "_compute_expert", "_attended", "_attended_window", "_token")),
             (factors.sequence, ("_sequence", "_head_sequence")),
             (factors.kv, ("_kv_token", "_kv_window_token")),
@@ -198,6 +208,8 @@ class StepTime:
             + self._constant
             + self._sequence * decode_sequences
         )
+        if self._launch and tokens > self._graph_tokens:
+            seconds += max(self._launch - linear - self._token * tokens - self._constant, 0.0)
         if self._window:
             seconds += self._kv_window_token * min(kv_tokens, self._window * decode_sequences)
             seconds += self._attended_window * min(prefill_attended, self._window * prefill_tokens)

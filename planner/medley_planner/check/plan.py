@@ -1,9 +1,9 @@
 """Plan, simulate the plan, correct the capacities that were wrong, plan again: one to three times. Pure.
 
 What was found is remembered by what it follows from, so that an equal round simulates nothing, corrects nothing and
-ends with the equal plan. The check has a part of the deadline; services that it did not reach are reported as unchecked
-and come first in the next round. A correction never leaves demand out: where the pools cannot give what it asks for, it
-is taken back, and the prediction shows the plan's real attainment.
+ends with the equal plan. One round simulates so many services at most, however fast the machine is; those that it did
+not reach are reported as unchecked and come first in the next round. A correction never leaves demand out: where the
+pools cannot give what it asks for, it is taken back, and the prediction shows the plan's real attainment.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from medley_planner.check.split import served_loads
 from medley_planner.model import Plan, Problem, Service, ServicePlan, Variant
 
 ROUNDS = 3
-TIME_SHARE = 0.3
-MOST_SECONDS = 3.0
-"""The check takes this part of the deadline, and no more than so many seconds."""
+MOST_LOOKS = 30
+"""Services that are simulated in one round, each again after a correction."""
+_LOOK_SECONDS = 0.05
+"""Kept back of the deadline for each of them, while the first plan is made."""
 
 
 class Solve(Protocol):
@@ -62,9 +63,11 @@ def plan_checked(
     started = clock()
     in_force: Factors = memory.factors()
     current = corrected(problem, in_force)
-    found = solve(current, deadline_seconds=deadline_seconds, last=last)
+    kept = min(_LOOK_SECONDS * min(MOST_LOOKS, len(subjects)), deadline_seconds / 2)
+    found = solve(current, deadline_seconds=deadline_seconds - kept, last=last)
     took = clock() - started
-    check = _Check(problem, subjects, memory, clock, seconds_left=min(TIME_SHARE * deadline_seconds, MOST_SECONDS))
+    ends = started + deadline_seconds
+    check = _Check(problem, subjects, memory, looks_left=MOST_LOOKS, seconds_left=lambda: ends - clock())
     steps = check.run(found)
     rounds = 0
     while steps and rounds < ROUNDS:
@@ -106,8 +109,8 @@ class _Check:
     problem: Problem
     subjects: Mapping[str, Subject]
     memory: CheckMemory
-    clock: Callable[[], float]
-    seconds_left: float
+    looks_left: int
+    seconds_left: Callable[[], float]
     found: dict[str, Checked] = field(default_factory=dict)
 
     def run(self, plan: Plan) -> dict[str, Mapping[str, float]]:
@@ -120,11 +123,10 @@ class _Check:
             if subject is None or planned is None or planned.routing.oracle:
                 continue
             seen = self.memory.seen(service, planned)
-            if seen is None and self.seconds_left > 0:
-                began = self.clock()
+            if seen is None and self.looks_left > 0 and self.seconds_left() > 0:
                 seen = _look(planned, service, subject)
                 self.memory.saw(service, planned, seen)
-                self.seconds_left -= self.clock() - began
+                self.looks_left -= 1
             if seen is None or seen.checked is None:
                 continue
             self.found[service.name] = seen.checked

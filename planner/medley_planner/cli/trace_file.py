@@ -1,14 +1,16 @@
 """Reads a trace of requests from a file: when each arrives, its prompt and its generation. `trace_forms` has the forms.
 
 CSV with a header or with three bare columns, JSON lines and JSON, also what `vllm bench serve --save-detailed` writes.
-CSV and JSON lines are read row by row, so that memory does not grow with what a row holds beside its request. Requests
-that failed are left out and counted. Arrivals are given from 0 on. Every refusal names file, line, field and value.
+CSV, JSON lines and a list in JSON are read row by row, so that memory does not grow with what a row holds beside its
+request. Requests that failed are left out and counted. Arrivals are given from 0 on. Every refusal names file, line or
+request, field and value.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,12 +18,16 @@ from typing import Any, TextIO
 from medley_planner.bad_input import MISSING
 from medley_planner.cli.trace_columns import MOST_SECONDS, BadTrace, ReadTrace, TraceColumns, TracePart
 from medley_planner.cli.trace_forms import ARRIVAL, GENERATION, PROMPT, has_failed, plain_name, requests_in
-from medley_planner.documents import BadText, RepeatedField, json_value
+from medley_planner.documents import BadText, RepeatedField, json_value, json_value_at
 from medley_planner.engine import Trace
 
 __all__ = ["MOST_SECONDS", "BadTrace", "ReadTrace", "TracePart", "read_requests", "read_trace"]
 
 WHOLE = TracePart()
+_BLOCK = 1 << 20
+_LONGEST = 1 << 24
+"""Characters that are read at once, and that one request of a list has at most."""
+_NO_SPACE = re.compile(r"\S")
 
 
 def read_trace(path: Path) -> Trace:
@@ -44,12 +50,18 @@ def read_requests(path: Path, part: TracePart = WHOLE) -> ReadTrace:
 
 def _read(path: Path, file: TextIO) -> TraceColumns:
     columns = TraceColumns(path)
-    first = next((line for line in file if line.strip()), "")
+    # Not by line: a list may be one line of gigabytes.
+    first = next((block.lstrip() for block in iter(lambda: file.read(_BLOCK), "") if block.strip()), "")
     if not first:
         way_out = "is empty; give one request a line: arrival seconds, prompt, generation tokens"
         raise BadTrace.whole(str(path), way_out)
     file.seek(0)
-    if first.lstrip()[0] not in "{[":
+    if first[0] == "[":
+        _add_list(columns, file)
+        return columns
+    first = next(line for line in file if line.strip())
+    file.seek(0)
+    if first.lstrip()[0] != "{":
         _add_csv(columns, file)
     elif _is_json_line(first):
         _add_json_lines(columns, file)
@@ -144,8 +156,74 @@ def _add_json(columns: TraceColumns, text: str) -> None:
         for where, fields in _vllm_requests(columns.path, document):
             columns.add(where, fields)
         return
-    for number, entry in enumerate(document if isinstance(document, list) else [document]):
-        _add_object(columns, f"request {number}", entry)
+    _add_object(columns, "request 0", document)
+
+
+def _add_list(columns: TraceColumns, file: TextIO) -> None:
+    """The entries of one list, each forgotten before the next is read."""
+    values, number = _Values(file), 0
+    values.take("[")
+    try:
+        while values.next != "]":
+            if number and not values.take(","):
+                raise BadText.whole("", f"is not JSON (before it comes {values.next or 'the end'} and no comma)")
+            _add_object(columns, f"request {number}", values.value())
+            number += 1
+        values.take("]")
+        if values.next:
+            raise BadText.whole("", f"is not JSON ({values.next} follows its list)")
+    except BadText as error:
+        place = f"{columns.path} request {number}"
+        raise BadTrace.whole(place, error.or_else("write a list of requests, with commas between them")) from None
+
+
+class _Values:
+    """The values of a text, one after the other, of which no more is held than a block and the value under way."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file, self._text, self._at = file, "", 0
+
+    @property
+    def next(self) -> str:
+        """The next character after all spaces; "" at the end."""
+        while True:
+            found = _NO_SPACE.search(self._text, self._at)
+            if found:
+                self._at = found.start()
+                return found[0]
+            self._text, self._at = self._file.read(_BLOCK), 0
+            if not self._text:
+                return ""
+
+    def take(self, character: str) -> bool:
+        """Goes past the next character if it is this one."""
+        taken = self.next == character
+        self._at += taken
+        return taken
+
+    def value(self) -> object:
+        """The next value. Raises `BadText`."""
+        while self.next:
+            try:
+                value, end = json_value_at(self._text, self._at)
+            except RepeatedField:
+                raise
+            except BadText:
+                # Cut off, or broken: that shows with more of it.
+                end = len(self._text)
+                if end - self._at > _LONGEST or not self._more():
+                    raise
+                continue
+            if end < len(self._text) or not self._more():
+                self._at = end
+                return value
+        raise BadText.whole("", "is not JSON (it ends within the list)")
+
+    def _more(self) -> bool:
+        block = self._file.read(max(_BLOCK, len(self._text) - self._at))
+        if block:
+            self._text, self._at = self._text[self._at :] + block, 0
+        return bool(block)
 
 
 def _vllm_requests(path: Path, document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from medley_planner.optimize.columns import minima_fit, solve_columns
 from medley_planner.optimize.effort import Effort, effort_for
-from medley_planner.optimize.improve.local_search import objective_of, polish, ranks
+from medley_planner.optimize.improve.local_search import objective_of, polish, ranks, unserved_by_priority
 from medley_planner.optimize.program.fallback import floor_of, greedy, least_fleet
 from medley_planner.optimize.program.formulation import formulate
 from medley_planner.optimize.program.linear_program import Proof
@@ -27,6 +27,9 @@ _FEASIBLE_NODES = 100
 """Most nodes to find out whether a service's minima keep its own rules; it takes some milliseconds."""
 _APART_NODES = 1000
 """Nodes that the program of each service may search whose minima contradict its maxima."""
+_SIMPLE_SECONDS, _MOSTLY = 0.01, 0.5
+"""The time that the simple fleet of a service takes at most; the part of all demand beyond which so much is left out
+only where time ran out."""
 _REST_SECONDS, _JOINT_SECONDS, _SETTLE_SECONDS = 1.0, 1.0, 0.3
 """Kept back for all others while such services are planned, for the joint program, and for what follows it."""
 
@@ -108,7 +111,8 @@ def _solve(
     )
     if by_columns is None:
         return _short_of_minima(tasks, room, effort, seconds_left=seconds_left, relative_gap=relative_gap)
-    if not _served(by_columns) and any(not task.blind or special(task) for task in tasks):
+    several = any(not task.blind or special(task) for task in tasks)
+    if several and not _served(by_columns) and _worth_a_simple_try(tasks, by_columns, seconds_left()):
         # Where time ran out before configurations of services that take a program each were found, simple fleets
         # serve more.
         simple = greedy(tasks, room).answers
@@ -140,6 +144,13 @@ def _solve(
         return replace(by_columns, answers=_settled(tasks, by_columns.answers, room))
     better_of = _better(tasks, by_columns, jointly, room)
     return Answers(_settled(tasks, better_of.answers, room), better_of.bound, by_columns.prices)
+
+
+def _worth_a_simple_try(tasks: Sequence[Task], answers: Answers, seconds: float) -> bool:
+    """Whether there is time for simple fleets, or hardly anything was found."""
+    missed = sum(unserved_by_priority(tasks, answers.answers).values())
+    asked = sum(task.service.demand.rate_rps for task in tasks)
+    return seconds > _SIMPLE_SECONDS * len(tasks) or missed > _MOSTLY * asked
 
 
 def _short_of_minima(

@@ -92,7 +92,7 @@ def plan(
         waiting -= len(group)
         seconds_left = keeping(lambda: max(0.0, ends - clock()), _OTHERS_SECONDS * waiting)
         coverages, tasks, answers = solve_group(case, group, seconds_left=seconds_left)
-        best = answers.answers
+        best, floor = answers.answers, answers.floor
         calm = steady(tasks, answers, room, within=problem.steady_within, seconds_left=seconds_left)
         tasks, kept = _by_priority(coverages, tasks, calm, room)
         if kept != calm:
@@ -107,7 +107,8 @@ def plan(
         )
         cheaper |= dict(zip(group, found, strict=True))
         bound += answers.bound
-        for priority, rate in least_unserved(coverages, tasks, kept, room, seconds_left=seconds_left).items():
+        floor = least_unserved(coverages, tasks, kept, room, known=floor, seconds_left=seconds_left)
+        for priority, rate in zip(Priority, floor.least, strict=True):
             least[priority] += rate
     fleet = [planned[index] for index in range(len(problem.services))]
     others = [cheaper[index] for index in range(len(problem.services))]

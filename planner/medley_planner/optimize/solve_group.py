@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from medley_planner.model import Problem
+from medley_planner.optimize.answer.shortages import least_unserved
 from medley_planner.optimize.columns import servable
 from medley_planner.optimize.coupled import solve_many
 from medley_planner.optimize.effort import FEW, SOME
@@ -29,6 +30,8 @@ from medley_planner.optimize.time_left import keeping
 
 _CHOOSING_SECONDS = 1.0
 """Kept back, where services leave out what they cannot tell apart, to choose what."""
+_NEAR_FLOOR = 0.01
+"""So much more may be left out than any plan must before the relaxation is asked where it fits."""
 _COLUMNS_SECONDS = 0.02
 """Kept back by service of a large group for its columns, while some are planned alone."""
 _JOINT_SECONDS, _POLISH_SECONDS = 1.0, 0.5
@@ -134,7 +137,10 @@ def _solve_many(
                 coverages, tasks, answers, room, seconds_left=seconds_left, relative_gap=case.relative_gap
             )
         if len(tasks) > SOME.most_services and seconds_left() > 0:
-            tasks, answers = serve_most(coverages, tasks, answers, room, seconds_left=seconds_left)
+            floor = least_unserved(coverages, tasks, answers.answers, room, seconds_left=seconds_left)
+            if any(out > least * (1 + _NEAR_FLOOR) for out, least in zip(floor.most, floor.least, strict=True)):
+                tasks, answers = serve_most(coverages, tasks, answers, room, seconds_left=seconds_left)
+            answers = replace(answers, floor=floor)
     return tasks, _bounded(tasks, answers, room)
 
 
@@ -268,4 +274,4 @@ def _bounded(tasks: Sequence[Task], answers: Answers, room: Room) -> Answers:
     """With the better of the solver's bound and the one that needs no solver, which is never above the objective."""
     floor = floor_of(tasks, answers.answers)
     objective = objective_of(tasks, answers.answers, room)
-    return Answers(answers.answers, min(objective, max(answers.bound, floor)), answers.prices)
+    return replace(answers, bound=min(objective, max(answers.bound, floor)))

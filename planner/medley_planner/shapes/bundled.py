@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -34,7 +34,8 @@ class UnknownModel(BadInput):
 class BundledModel:
     """A bundled id with its shape and its published parameter count, which is from `source`.
 
-    `checked`: copies of its config.json, by repository and commit, with which the shape's keys were compared; "": none.
+    `checked`: copies of its config.json, by repository and commit or by their name on Hugging Face, with which the
+    shape's keys were compared; "": none.
     """
 
     model: str
@@ -44,25 +45,29 @@ class BundledModel:
     checked: str
 
 
-@cache
 def bundled_models() -> tuple[BundledModel, ...]:
     """All bundled models, in the file's order."""
+    return tuple(_bundled(folded) for folded in _entries())
+
+
+@cache
+def _bundled(folded: str) -> BundledModel:
+    """The model of that id, of `_entries`. Made when it is asked for: all of them take longer than a small plan."""
+    model, entry = _entries()[folded]
+    return BundledModel(
+        model=model,
+        declared_parameters=entry["parameters"],
+        shape=shape_from_config(entry["config"], name=model),
+        source=entry["source"],
+        checked=entry.get("checked", ""),
+    )
+
+
+@cache
+def _entries() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Each id as the file has it and its entry there, by the id in lower case."""
     text = files("medley_planner.shapes").joinpath("models.json").read_text(encoding="utf-8")
-    entries: list[dict[str, Any]] = json.loads(text)
-    models = []
-    for entry in entries:
-        shape = shape_from_config(entry["config"], name=entry["models"][0])
-        models += [
-            BundledModel(
-                model=model,
-                declared_parameters=entry["parameters"],
-                shape=replace(shape, name=model),
-                source=entry["source"],
-                checked=entry.get("checked", ""),
-            )
-            for model in entry["models"]
-        ]
-    return tuple(models)
+    return {model.casefold(): (model, entry) for entry in json.loads(text) for model in entry["models"]}
 
 
 def model_id(uri: str) -> str:
@@ -76,8 +81,8 @@ def bundled_shape(uri: str, *, config: str = CONFIG_IN_SERVICE) -> ModelShape:
     Raises UnknownModel; `config` is how its message says where a config.json can be given instead.
     """
     wanted = model_id(uri.strip()).strip("/").casefold()
-    known = {model.model.casefold(): model for model in bundled_models()}
+    known = _entries()
     if wanted in known:
-        return known[wanted].shape
+        return _bundled(wanted).shape
     close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.75)
-    raise UnknownModel(uri, tuple(known[name].model for name in close), config)
+    raise UnknownModel(uri, tuple(known[name][0] for name in close), config)

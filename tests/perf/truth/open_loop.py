@@ -33,11 +33,12 @@ _GPUS = {"h100_sxm": "H100", "h200_sxm": "H200", "a100_sxm": "A100-80", "l40s": 
 
 @dataclass(frozen=True, slots=True)
 class OpenLoop:
-    """A run with measured and simulated seconds."""
+    """A run with measured and simulated seconds. `first_stage`: the engine had not served before."""
 
     model: str
     gpu: str
     mixture: bool
+    first_stage: bool
     rate_rps: float
     measured: Mapping[str, float]
     simulated: Mapping[str, float]
@@ -91,6 +92,7 @@ def _open_loop(row: Mapping[str, str]) -> OpenLoop:
         model=row["model_path"].split("/")[-1],
         gpu=layout.gpu.name,
         mixture=bool(shape.experts),
+        first_stage=row["id"].endswith("-s0"),
         rate_rps=rate,
         measured={
             "itl": float(row["itl_mean_ms"]) / 1e3,

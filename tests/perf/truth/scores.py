@@ -72,11 +72,13 @@ def shows_prefill(row: LoadTest) -> bool:
 
 
 def open_loop_scores(runs: Sequence[OpenLoop]) -> list[Score]:
-    """By model, then dense models and mixtures together."""
+    """By model, then dense models and mixtures together, and mixtures by whether the engine had served before."""
     groups: dict[str, list[OpenLoop]] = defaultdict(list)
     for run in runs:
         groups[run.model].append(run)
         groups["all dense" if not run.mixture else "all mixtures"].append(run)
+        if run.mixture:
+            groups["all mixtures, first stage" if run.first_stage else "all mixtures, later stages"].append(run)
     groups["all"] = list(runs)
     names = {"ITL": "itl", "TTFT": "ttft", "TTFT p99": "ttft_p99", "E2E": "e2e"}
     return [

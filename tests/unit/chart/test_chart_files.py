@@ -161,7 +161,9 @@ def test_power_values_are_the_defaults_of_its_settings() -> None:
     template = (CHART / "templates" / "power.yaml").read_text()
     defaults = PowerSettings(prometheus_url="http://a")
     for flag, value in re.findall(r"- --([\w-]+)=\{\{ \.(\w+) \}\}", template):
-        assert values()["power"][value] == getattr(defaults, flag.replace("-", "_")), flag
+        default = getattr(defaults, flag.replace("-", "_"))
+        switched = "on" if default is True else "off" if default is False else default
+        assert values()["power"][value] == switched, flag
     assert f"resourceNames: [{defaults.lease_name}]" in template
     assert values()["power"]["enabled"] is False
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from medley_operator.api.v1alpha1 import KINDS
-from medley_operator.cli.main import _parser
 from tests.exported_metrics import asked, exported, groups
 
 RUNBOOKS = Path(__file__).parents[3] / "docs" / "runbooks"
@@ -59,33 +56,3 @@ def test_recorded_names_say_what_they_are() -> None:
         for rule in rules:
             assert re.fullmatch(r"medley:\w+:rate5m", str(rule["record"]))
             assert "[5m]" in str(rule["expr"])
-
-
-COMMANDS = sorted(
-    {
-        words
-        for page in PAGES.values()
-        for words in re.findall(r"^ {4}(.*)$|`((?:kubectl|medley) [^`]+)`", page, re.MULTILINE)
-        for words in words
-        if words
-    }
-)
-KNOWN = {
-    *(name for kind in KINDS for name in (kind.plural, *kind.short_names)),
-    *("configmap", "hpa", "lease", "node", "nodes", "pod", "pods", "scaledobject", "vpa"),
-}
-
-
-@pytest.mark.parametrize("command", [words for words in COMMANDS if words.startswith("medley ")])
-def test_commands_of_medley_are_its_own(command: str) -> None:
-    words = shlex.split(command)[1:]
-    _parser(words[0]).parse_args(words)
-
-
-@pytest.mark.parametrize("command", [words for words in COMMANDS if words.startswith("kubectl ")])
-def test_kubectl_is_asked_for_kinds_that_there_are(command: str) -> None:
-    words = shlex.split(command.split(" | ")[0])[1:]
-    if words[0] in ("get", "describe"):
-        assert set(words[1].split(",")) <= KNOWN
-    else:
-        assert words[0] in ("logs", "rollout", "delete", "uncordon")

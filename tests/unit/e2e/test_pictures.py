@@ -11,6 +11,7 @@ import pytest
 
 from e2e.pictures.collect import Answered, Answers, Series
 from e2e.pictures.draw import described, picture
+from e2e.pictures.plots import _ticks
 from e2e.pictures.units import written
 from medley_operator.dashboards import BOARDS
 from medley_operator.dashboards.grafana import dashboard
@@ -98,3 +99,17 @@ def test_the_docs_show_every_picture() -> None:
 )
 def test_numbers_have_three_digits_and_their_unit(value: float, unit: Unit, text: str) -> None:
     assert written(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "ticks"),
+    [
+        (0.0, 0.0, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (3.0, 52.0, [0, 20, 40, 60]),
+        (0.0, 12.4, [0, 2.5, 5, 7.5, 10, 12.5]),
+        (-0.067, 0.087, [-0.1, -0.05, 0, 0.05, 0.1]),
+        (-3.0, -1e-12, [-3, -2, -1, 0]),
+    ],
+)
+def test_lines_of_a_grid_are_at_round_values(least: float, most: float, ticks: list[float]) -> None:
+    assert _ticks(least, most) == pytest.approx(ticks)

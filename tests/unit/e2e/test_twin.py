@@ -23,7 +23,7 @@ def sights(*fleets: tuple[float, dict[str, int]]) -> list[Sight]:
     found, at = [], 0.0
     while at < END:
         asked = [fleet for since, fleet in fleets if since <= at][-1]
-        found.append(Sight(at, asked, asked))
+        found.append(Sight(at, asked, asked, {name: ("l4", 2) for name in asked}))
         at += 1.0
     return found
 
@@ -95,5 +95,6 @@ def test_a_replay_of_a_recording_follows_its_load() -> None:
     # The same fleets a minute later, and as many replicas of a dearer GPU type, are another story.
     late = [replace(sight, at_seconds=sight.at_seconds + 60.0) for sight in seen.sights]
     assert changed_otherwise(replace(seen, sights=[seen.sights[0], *late])) != []
-    other = [replace(sight, planned={"h100": sum(sight.planned.values())}) for sight in seen.sights]
+    h100 = {"h100": ("h100", 1)}
+    other = [replace(sight, planned={"h100": sum(sight.planned.values())}, gpus=h100) for sight in seen.sights]
     assert changed_otherwise(replace(seen, sights=other)) != []

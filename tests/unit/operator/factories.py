@@ -13,9 +13,8 @@ from medley_operator.domain.cluster.gpu_types import gpu_types
 from medley_operator.domain.cluster.ledger import stock_ledger
 from medley_operator.domain.cluster.policies import Policies, bounds_by_namespace
 from medley_operator.domain.cluster.pools import pool_state
-from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.values.decision import Decision
-from medley_operator.domain.values.labels import POD, key_of
+from medley_operator.domain.values.labels import DELETION_COST, POD, key_of
 from medley_operator.domain.values.leadtime import LeadTimes
 from medley_operator.domain.values.memories import ServiceMemory
 from medley_operator.domain.values.power import NO_POWER, PowerFacts
@@ -277,8 +276,8 @@ def carried_out(before: Snapshot, decision: Decision, *, ready: bool | None = Tr
 
 def _annotated(pod: PodView, decision: Decision) -> PodView:
     for note in decision.pod_notes:
-        if note.uid == pod.uid and COST in note.annotations:
-            pod = replace(pod, deletion_cost=int(note.annotations[COST] or 0))
+        if note.uid == pod.uid and DELETION_COST in note.annotations:
+            pod = replace(pod, deletion_cost=int(note.annotations[DELETION_COST] or 0))
         if note.uid == pod.uid:
             pod = replace(pod, labels={**pod.labels, **{name: text for name, text in note.labels.items() if text}})
     return pod

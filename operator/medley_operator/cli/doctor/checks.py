@@ -9,14 +9,13 @@ from medley_operator.cli.doctor.objects import (
     condition_of,
     conditions_of,
     describe_command,
-    edit_command,
     full_name,
     gateway_of,
     is_engine,
     is_operator,
     said_of,
 )
-from medley_operator.cli.doctor.supply import gpu_nodes, pools, prices
+from medley_operator.cli.doctor.supply import gpu_nodes, pools, prices, profiles
 from medley_operator.domain.values.labels import managed
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.kube.resources import (
@@ -27,12 +26,11 @@ from medley_operator.kube.resources import (
     LLM_SERVICES,
     OWN,
     PODS,
-    RUNTIME_PROFILES,
 )
 
 Check = Callable[[SeenCluster], Iterator[Finding]]
 CRDS, OPERATOR = "CRDs", "operator"
-PROFILES, PROMETHEUS, GATEWAY, SCALERS, SERVICES = "profiles", "Prometheus", "gateways", "autoscalers", "services"
+PROMETHEUS, GATEWAY, SCALERS, SERVICES = "Prometheus", "gateways", "autoscalers", "services"
 LEASE_NAME = "medley-operator"
 """The default of --lease-name."""
 
@@ -84,22 +82,6 @@ def operator(seen: SeenCluster) -> Iterator[Finding]:
         )
 
 
-def profiles(seen: SeenCluster) -> Iterator[Finding]:
-    found = seen.of(RUNTIME_PROFILES)
-    if RUNTIME_PROFILES in seen.lacking or RUNTIME_PROFILES in seen.unread:
-        return
-    if not found:
-        fix = "kubectl apply -f examples/quickstart/runtime-profile.yaml, with your image"
-        yield Finding(PROFILES, Health.FAULT, "there is no RuntimeProfile, so no engine can be started", fix)
-        return
-    bad = [each for each in found if condition_of(each, "Ready") == "False"]
-    for each in bad:
-        message = f"RuntimeProfile {each['metadata']['name']}: {said_of(each, 'Ready')}"
-        yield Finding(PROFILES, Health.FAULT, message, edit_command(each))
-    if not bad:
-        yield Finding(PROFILES, Health.OK, f"{len(found)} RuntimeProfile{'s' if len(found) > 1 else ''}, all Ready")
-
-
 def prometheus(seen: SeenCluster) -> Iterator[Finding]:
     """Whether the figures that plans rest on are there."""
     engines = [pod for pod in seen.of(PODS) if is_engine(pod) and condition_of(pod, "Ready") == "True"]
@@ -108,7 +90,7 @@ def prometheus(seen: SeenCluster) -> Iterator[Finding]:
         yield Finding(PROMETHEUS, Health.FAULT, seen.why_no_series, fix)
     elif engines and seen.series.ours == 0:
         others = f" ({seen.series.engines} series of other engines)" if seen.series.engines else ""
-        fix = "scrape the engine pods and keep their labels: docs/metrics.md, or podMonitor.create=true in the chart"
+        fix = "scrape the engine pods and keep their labels: docs/metrics.md, or monitoring.podMonitor.enabled=true"
         message = f"no series of Medley's {len(engines)} Ready engine pods{others}"
         yield Finding(PROMETHEUS, Health.FAULT, message, fix)
     else:
@@ -172,7 +154,7 @@ def autoscalers(seen: SeenCluster) -> Iterator[Finding]:
 
 def services(seen: SeenCluster) -> Iterator[Finding]:
     found = seen.of(LLM_SERVICES)
-    if LLM_SERVICES in seen.lacking or LLM_SERVICES in seen.unread:
+    if not seen.listed(LLM_SERVICES):
         return
     bad = 0
     for service in found:

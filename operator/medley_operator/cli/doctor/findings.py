@@ -60,3 +60,7 @@ class SeenCluster:
 
     def of(self, resource: Resource) -> list[Json]:
         return self.objects.get(resource, [])
+
+    def listed(self, resource: Resource) -> bool:
+        """Whether `of` has all that there are."""
+        return resource not in self.lacking and resource not in self.unread

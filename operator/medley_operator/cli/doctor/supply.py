@@ -1,4 +1,4 @@
-"""The checks of `medley doctor` on what plans are made from: nodes with GPUs, pools of them, and their prices. Pure."""
+"""The checks of `medley doctor` on what plans are made from: nodes with GPUs, pools, prices and profiles. Pure."""
 
 from __future__ import annotations
 
@@ -16,28 +16,36 @@ from medley_operator.cli.doctor.objects import (
     some_nodes,
 )
 from medley_operator.domain.values.views import GPU_PRODUCT_LABELS, GPU_RESOURCES, selects
-from medley_operator.kube.resources import GPU_POOLS
+from medley_operator.kube.resources import GPU_POOLS, RUNTIME_PROFILES, Resource
 
-POOLS, NODES_ABOUT, PRICES = "GPU pools", "GPU nodes", "prices"
+POOLS, NODES_ABOUT, PRICES, PROFILES = "GPU pools", "GPU nodes", "prices", "profiles"
 
 
 def pools(seen: SeenCluster) -> Iterator[Finding]:
-    found = seen.of(GPU_POOLS)
-    if GPU_POOLS in seen.lacking or GPU_POOLS in seen.unread:
-        return
-    if not found:
-        fix = "medley pools discover --write FILE, then kubectl apply -f FILE"
-        yield Finding(POOLS, Health.FAULT, "there is no GPUPool, so nothing can be planned", fix)
-        return
-    bad = [pool for pool in found if condition_of(pool, "Ready") == "False"]
-    for pool in bad:
-        yield Finding(
-            POOLS, Health.FAULT, f"GPUPool {pool['metadata']['name']}: {said_of(pool, 'Ready')}", edit_command(pool)
-        )
-    overlaps = list(_overlaps(seen))
-    yield from overlaps
-    if not bad and not overlaps:
-        yield Finding(POOLS, Health.OK, f"all {len(found)} are Ready, and no node is in two of them")
+    fix = "medley pools discover > pools.yaml, then kubectl apply --server-side -f pools.yaml"
+    none = Finding(POOLS, Health.FAULT, "there is no GPUPool, so nothing can be planned", fix)
+    if seen.listed(GPU_POOLS):
+        well = Finding(POOLS, Health.OK, f"all {len(seen.of(GPU_POOLS))} are Ready, and no node is in two of them")
+        yield from [*_not_ready(seen, GPU_POOLS, none), *_overlaps(seen)] or [well]
+
+
+def profiles(seen: SeenCluster) -> Iterator[Finding]:
+    fix = "kubectl apply -f examples/quickstart/runtime-profile.yaml, with your image"
+    none = Finding(PROFILES, Health.FAULT, "there is no RuntimeProfile, so no engine can be started", fix)
+    if seen.listed(RUNTIME_PROFILES):
+        number = len(seen.of(RUNTIME_PROFILES))
+        well = Finding(PROFILES, Health.OK, f"{number} RuntimeProfile{'s' if number > 1 else ''}, all Ready")
+        yield from list(_not_ready(seen, RUNTIME_PROFILES, none)) or [well]
+
+
+def _not_ready(seen: SeenCluster, resource: Resource, none: Finding) -> Iterator[Finding]:
+    """Objects of the kind that the operator refuses; `none` where there are none at all."""
+    if not seen.of(resource):
+        yield none
+    for each in seen.of(resource):
+        if condition_of(each, "Ready") == "False":
+            message = f"{resource.kind} {each['metadata']['name']}: {said_of(each, 'Ready')}"
+            yield Finding(none.about, Health.FAULT, message, edit_command(each))
 
 
 def prices(seen: SeenCluster) -> Iterator[Finding]:
@@ -67,7 +75,7 @@ def gpu_nodes(seen: SeenCluster) -> Iterator[Finding]:
             f"{some_nodes(without)}: labelled with a GPU type, but no GPU to allocate",
             "check the device plugin's pods on them (nvidia.com/gpu or amd.com/gpu in status.allocatable)",
         )
-    if GPU_POOLS in seen.lacking or GPU_POOLS in seen.unread:
+    if not seen.listed(GPU_POOLS):
         return
     selectors = [selector_of(pool) for pool in seen.of(GPU_POOLS)]
     outside = [node for node in with_gpus if not any(selects(selector, node.labels) for selector in selectors)]

@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 
 from medley_operator.api.v1alpha1 import GPUType, GPUTypeStatus
 from medley_operator.domain.values.catalogue import find_gpu
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
+from medley_operator.domain.values.conditions import ACCEPTED, ConditionStatus, Draft, merge
 from medley_operator.domain.values.decision import StatusWrite
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_planner.catalog import BadDataSheet, Catalogue, Gpu, gpu_of_sheet
 from medley_planner.refusal import Refusal
-
-ACCEPTED = "Accepted"
 
 
 @dataclass(frozen=True, slots=True)

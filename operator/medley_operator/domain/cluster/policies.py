@@ -12,9 +12,8 @@ from functools import partial
 
 from medley_operator.api.v1alpha1 import LLMService, MedleyPolicy, MedleyPolicyStatus
 from medley_operator.domain.firewall import Firewall
-from medley_operator.domain.speed.profiles import ACCEPTED
 from medley_operator.domain.values.bounds import Listed, NamespaceBounds, bounds_of
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, PlanReason, merge
+from medley_operator.domain.values.conditions import ACCEPTED, ConditionStatus, Draft, PlanReason, merge
 from medley_operator.domain.values.decision import StatusWrite
 from medley_operator.domain.values.labels import POLICY
 from medley_operator.domain.values.snapshot import InvalidObject, ObjectFault, ObjectKey

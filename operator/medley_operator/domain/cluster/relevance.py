@@ -1,4 +1,5 @@
-"""Which changes in the cluster plans rest on, so that the planner does not wait for its next turn. Pure.
+"""Which changes in the cluster plans rest on, so that the planner does not wait for its next turn, and which are to be
+put back before all else. Pure.
 
 A replica that starts, or a status that the operator wrote, changes no plan: the actuator goes on from there alone.
 Apart: what wakes the planner is a decision on its own, made for each event of the cluster.
@@ -8,7 +9,8 @@ from __future__ import annotations
 
 from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService, MedleyPolicy, ModelProfile, RuntimeProfile
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerEvent
-from medley_operator.domain.values.labels import managed
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, label, managed
+from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.supply import DeviceClaim
 from medley_operator.domain.values.views import PodView
 
@@ -36,6 +38,18 @@ def bears_on_plans(kind: str, old: object, new: object) -> bool:
         return old.metadata != new.metadata
     # An object of ours that came, went, or ceased to parse; no child has one of these types.
     return isinstance(old, OWN) or isinstance(new, OWN)
+
+
+def is_disturbed(old: object, new: object) -> bool:
+    """Whether a child of ours was deleted, or changed in more than its status, by others: the operator's own
+    writes are known before the watch brings them."""
+    if not isinstance(old, dict) or label(old, MANAGED_BY) != MANAGED_BY_VALUE:
+        return False
+    return not isinstance(new, dict) or _wanted_of(old) != _wanted_of(new)
+
+
+def _wanted_of(child: Manifest) -> tuple[object, ...]:
+    return child["metadata"].get("labels"), child.get("spec")
 
 
 def _stand(domain: PowerDomain) -> tuple[object, ...]:

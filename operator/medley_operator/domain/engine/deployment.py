@@ -7,6 +7,7 @@ the engine writes lies below one folder; what differs between engines stands in 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1 import GPUPool, LLMService, RuntimeProfile, Toleration
@@ -71,6 +72,12 @@ class DeploymentInput:
         return labels.pod_selector(service=self.service.metadata.name, variant=self.variant, layout=self.layout)
 
 
+STRATEGIES: Mapping[bool, Manifest] = {
+    surge: {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": int(surge), "maxUnavailable": int(not surge)}}
+    for surge in (True, False)
+}
+"""Update strategies, by whether a pod beyond the plan finds a GPU: on a full fixed pool a surge pod never schedules and
+the rollout hangs."""
 _RENDERED: Recall[Manifest] = Recall()
 
 
@@ -109,7 +116,7 @@ def render_deployment(given: DeploymentInput) -> Manifest:
             "revisionHistoryLimit": 2,
             "progressDeadlineSeconds": startup_seconds + SCHEDULING_MARGIN_SECONDS,
             "selector": {"matchLabels": given.selector},
-            "strategy": _strategy(surge=given.surge),
+            "strategy": STRATEGIES[given.surge],
             "template": template,
         },
     }
@@ -148,12 +155,6 @@ def _inputs(given: DeploymentInput) -> str:
         replica=given.replica,
         engine_flags=given.engine_flags,
     )
-
-
-def _strategy(*, surge: bool) -> Manifest:
-    # On a full fixed pool a surge pod never schedules and the rollout hangs.
-    rolling = {"maxSurge": 1, "maxUnavailable": 0} if surge else {"maxSurge": 0, "maxUnavailable": 1}
-    return {"type": "RollingUpdate", "rollingUpdate": rolling}
 
 
 def _pod_spec(given: DeploymentInput) -> Manifest:

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from medley_operator.api.v1alpha1.power import EventPhase, PowerDomain, PowerEvent, PowerMode
-from medley_operator.domain.cluster.gpu_types import ACCEPTED
-from medley_operator.domain.values.conditions import ConditionStatus, find
+from medley_operator.domain.values.conditions import ACCEPTED, ConditionStatus, find
 from medley_operator.domain.values.leadtime import unix_seconds
 from medley_operator.domain.values.power import PowerFacts
 from medley_operator.domain.values.views import NodeView, PodView, selects

@@ -11,18 +11,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerMode
+from medley_operator.domain.power.dynamo import ceilings_of, limit_notes
 from medley_operator.domain.power.events import accepted, judge
 from medley_operator.domain.power.forest import Forest, ModeTree, grow
 from medley_operator.domain.power.gpu_sum import GpuReadings, with_gpu_sums
 from medley_operator.domain.power.limits import CAP_MODES, CapRules, CapWrite, Limits
 from medley_operator.domain.power.members import Member, Members
-from medley_operator.domain.power.report import (
-    DomainReading,
-)
+from medley_operator.domain.power.report import DomainReading
 from medley_operator.domain.power.restore import adopted, levels_left
 from medley_operator.domain.power.tell import DOMAIN, Notice, Teller
 from medley_operator.domain.power.view import MeterFault, PowerView, Readings
-from medley_operator.domain.values.decision import StatusWrite
+from medley_operator.domain.values.decision import PodNote, StatusWrite
 from medley_operator.domain.values.snapshot import InvalidObject, ObjectKey
 from medley_planner.power import (
     CappedDomain,
@@ -55,6 +54,7 @@ class PowerDecision:
     caps: tuple[CapWrite, ...] = ()
     deletes: tuple[CapDelete, ...] = ()
     statuses: tuple[StatusWrite, ...] = ()
+    notes: tuple[PodNote, ...] = ()
     notices: tuple[Notice, ...] = ()
     readings: Mapping[str, DomainReading] = field(default_factory=dict)
 
@@ -87,7 +87,8 @@ class PowerController:
         judged = [judge(event, [each.tree for each in forest.values()], now=now) for event in view.events]
         touched = self._step(forest, domains, view, readings, accepted(judged), now)
         self._forest = forest
-        self.limits.update(forest, self._states, touched)
+        ceilings = ceilings_of(view)
+        self.limits.update(forest, self._states, touched, ceilings.watts)
         unread = {item.key.name for item in view.rejected if item.key.kind == DOMAIN}
         capping = unread | {domain.metadata.name for domain in domains if domain.spec.mode in CAP_MODES}
         shown = {
@@ -95,11 +96,13 @@ class PowerController:
             for domain in domains
         }
         told = self._teller.tell(view, judged, [each.tree for each in forest.values()], shown, now=now)
+        unread_limits = self._teller.pod_limits(view, ceilings.refused)
         return PowerDecision(
             caps=tuple(self.limits.writes(view.caps, capping, self._rules, now=now)),
             deletes=tuple(self._deletes(view, now)),
             statuses=told.statuses,
-            notices=told.notices,
+            notes=limit_notes(view, self.limits.nodes) if self._rules.annotates_pods else (),
+            notices=(*told.notices, *unread_limits),
             readings=shown,
         )
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from medley_operator.api.v1alpha1.power import EventPhase, PowerEvent, PowerEventStatus
-from medley_operator.domain.speed.profiles import ACCEPTED
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, find, merge
+from medley_operator.domain.values.conditions import ACCEPTED, ConditionStatus, Draft, find, merge
 from medley_operator.domain.values.leadtime import unix_seconds, utc_text
 from medley_planner.power import CappedDomain, Curtailment, DomainTree, check_curtailment, shed_for
 from medley_planner.refusal import Refusal

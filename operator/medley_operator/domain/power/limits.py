@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from zlib import crc32
 
 from medley_operator.api.v1alpha1 import API_VERSION, ServicePriority
@@ -34,6 +35,7 @@ KIND = "NodePowerCap"
 RENEW_SHARES = (0.4, 0.5)
 """A lease is renewed at an age between these parts of its duration, by node, so that renewals spread over time."""
 UNCAPPED = GpuSetting()
+NO_CEILINGS: Mapping[str, float] = MappingProxyType({})
 CAP_MODES = {PowerMode.ENFORCE: CapMode.ENFORCE, PowerMode.SHADOW: CapMode.SHADOW}
 
 
@@ -70,6 +72,8 @@ class CapRules:
 
     holder: str
     lease_seconds: int
+    annotates_pods: bool = False
+    """Whether the pods of LLMServices get Dynamo's annotation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +93,23 @@ class Limits:
     capped_gpus: dict[str, int] = field(default_factory=dict)
     """How many GPUs of each node are capped."""
     _trees: dict[PowerMode, DomainTree] = field(default_factory=dict)
+    _ceilings: Mapping[str, float] = field(default_factory=dict)
     _agreed: dict[str, tuple[NodeLimits, NodePowerCapSpec]] = field(default_factory=dict)
     """Limits and specs that were compared and say the same."""
 
-    def update(self, forest: Forest, states: Mapping[PowerMode, PolicyState], touched: Iterable[str]) -> None:
-        """`touched`: nodes of which a GPU got a command in this round."""
+    def update(
+        self,
+        forest: Forest,
+        states: Mapping[PowerMode, PolicyState],
+        touched: Iterable[str],
+        ceilings: Mapping[str, float] = NO_CEILINGS,
+    ) -> None:
+        """`touched`: nodes of which a GPU got a command in this round. `ceilings`: watts beyond which a GPU is not
+        let, whatever its domains allow, by UUID."""
         trees = {mode: forest[mode].tree for mode in CAP_MODES if mode in forest}
-        if trees != self._trees or any(trees[mode] is not self._trees[mode] for mode in trees):
-            self._trees, self.nodes = trees, {}
+        same = trees == self._trees and all(trees[mode] is self._trees[mode] for mode in trees)
+        if not same or ceilings != self._ceilings:
+            self._trees, self._ceilings, self.nodes = trees, ceilings, {}
             wanted = None
         else:
             wanted = frozenset(touched)
@@ -104,7 +117,7 @@ class Limits:
                 return
         found: dict[str, NodeLimits] = {}
         for mode, tree in trees.items():
-            own = _limits_of(mode, tree, states[mode], wanted)
+            own = _limits_of(mode, tree, states[mode], ceilings, wanted)
             found |= {name: limits for name, limits in own.items() if name not in found}
         self.nodes = self.nodes | found
         self.capped_gpus = {name: limits.capped_gpus for name, limits in self.nodes.items()}
@@ -147,7 +160,11 @@ def commanded(cap: NodePowerCap, uuid: str) -> Commanded | None:
 
 
 def _limits_of(
-    mode: PowerMode, tree: DomainTree, state: PolicyState, wanted: frozenset[str] | None
+    mode: PowerMode,
+    tree: DomainTree,
+    state: PolicyState,
+    ceilings: Mapping[str, float],
+    wanted: frozenset[str] | None,
 ) -> dict[str, NodeLimits]:
     """The limits of the nodes in a tree, or of those that are wanted. A node of which all domains are refused is left
     out: its caps stay as they are."""
@@ -158,6 +175,8 @@ def _limits_of(
             continue
         known = state.gpus.get(gpu.uuid)
         limit = UNCAPPED if known is None else known.setting
+        if ceilings.get(gpu.uuid, math.inf) < gpu.board.max_watts:
+            limit = limit.deeper(GpuSetting(cap_watts=max(ceilings[gpu.uuid], gpu.board.min_cap_watts)))
         level = max((state.domains[name].level for name in chain if name in state.domains), default=0)
         safe = tree.safe.get(gpu.uuid, limit)
         gpus.setdefault(node.name, []).append(GpuLimits(gpu, level, limit, safe))

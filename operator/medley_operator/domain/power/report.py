@@ -14,8 +14,7 @@ from typing import TypeVar
 
 from medley_operator.api.v1alpha1.power import PowerDomain, PowerDomainStatus, PowerEventStatus
 from medley_operator.domain.power.view import MeterFault
-from medley_operator.domain.speed.profiles import ACCEPTED
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
+from medley_operator.domain.values.conditions import ACCEPTED, ConditionStatus, Draft, merge
 from medley_operator.domain.values.leadtime import utc_text
 from medley_planner.power import (
     CappedDomain,
@@ -46,13 +45,22 @@ class NoticeKind(StrEnum):
     SEES = "MeterReadable"
     REFUSED = "DomainRefused"
     ACCEPTED = "DomainAccepted"
+    LIMIT_REFUSED = "PodLimitRefused"
     EVENT_REFUSED = "PowerEventRefused"
     EVENT_BEGUN = "PowerEventBegun"
     EVENT_MET = "PowerEventMet"
     EVENT_ENDED = "PowerEventEnded"
 
 
-WARNINGS = frozenset({NoticeKind.BRAKED, NoticeKind.BLIND, NoticeKind.REFUSED, NoticeKind.EVENT_REFUSED})
+WARNINGS = frozenset(
+    {
+        NoticeKind.BRAKED,
+        NoticeKind.BLIND,
+        NoticeKind.REFUSED,
+        NoticeKind.LIMIT_REFUSED,
+        NoticeKind.EVENT_REFUSED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

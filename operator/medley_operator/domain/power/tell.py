@@ -63,6 +63,7 @@ class Teller:
     def __init__(self) -> None:
         self._statuses: dict[str, Any] = {}
         """Keys are uids."""
+        self._pod_limits: Mapping[str, tuple[str, str]] = {}
 
     def tell(
         self,
@@ -82,6 +83,16 @@ class Teller:
             tuple(status for status, _ in told if status is not None),
             tuple(notice for _, notices in told for notice in notices),
         )
+
+    def pod_limits(self, view: PowerView, refused: Mapping[str, tuple[str, str]]) -> list[Notice]:
+        """Annotations that cannot be read: (domain, message) by pod. Each is reported once, about its domain."""
+        uids = {domain.metadata.name: domain.metadata.uid for domain in view.domains}
+        before, self._pod_limits = self._pod_limits, refused
+        return [
+            Notice(NoticeKind.LIMIT_REFUSED, ObjectKey(DOMAIN, "", domain), uids[domain], message, {"domain": domain})
+            for pod, (domain, message) in refused.items()
+            if before.get(pod) != (domain, message) and domain in uids
+        ]
 
     def _domains(self, view: PowerView, shown: Mapping[str, DomainReading], now: float) -> list[_Told]:
         return [self._domain(domain, shown[domain.metadata.name], now) for domain in view.domains]

@@ -13,9 +13,10 @@ from medley_operator.domain.cluster.children import running_variants
 from medley_operator.domain.cluster.prices import stale_seconds
 from medley_operator.domain.report.pool_supply import stock_limits, supply_drafts
 from medley_operator.domain.report.service_conditions import PLAN_READY, READY, unreadable_drafts
-from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE, NOT_ACCEPTED
+from medley_operator.domain.speed.profiles import IN_USE, NOT_ACCEPTED
 from medley_operator.domain.values.candidates import PoolState
 from medley_operator.domain.values.conditions import (
+    ACCEPTED,
     ConditionStatus,
     Draft,
     PlanReason,

@@ -23,7 +23,6 @@ from medley_operator.domain.values.decision import PodNote
 from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.domain.values.views import PodView
 
-COST = "controller.kubernetes.io/pod-deletion-cost"
 FIRST = -1000
 """The cost of a pod that is to go first; one without the annotation has 0."""
 PATIENCE_SECONDS = 5.0
@@ -132,4 +131,4 @@ def cost_notes(pods: Sequence[PodView], first: Sequence[PodView]) -> tuple[PodNo
 
 
 def _note(pod: PodView, cost: str | None, why: str) -> PodNote:
-    return PodNote(ObjectKey(labels.POD, pod.namespace, pod.name), pod.uid, {COST: cost}, why)
+    return PodNote(ObjectKey(labels.POD, pod.namespace, pod.name), pod.uid, {labels.DELETION_COST: cost}, why)

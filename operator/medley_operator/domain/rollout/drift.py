@@ -33,6 +33,8 @@ RETRY_SECONDS = 30.0
 SURPLUS_SECONDS = 10.0
 """The same for more replicas than are planned: they take GPUs that others need."""
 _REPLICAS = "spec.replicas"
+_CALM = ("metadata.annotations", "spec.strategy", "spec.progressDeadlineSeconds", "spec.revisionHistoryLimit")
+"""Fields by which nothing changes that runs or serves, or how it is found."""
 _POD: Path = ("f:spec", "f:template", "f:spec")
 _NEUTRAL: tuple[object, ...] = (None, False, "", [], {})
 _POD_FIELDS: Mapping[str, object] = {
@@ -122,6 +124,8 @@ class Repair:
     added: tuple[ForeignChange, ...]
     wait_seconds: float | None = None
     """Until the next look at a field that others changed; None where nothing waits for time."""
+    calm: bool = False
+    """Whether the write may wait for others."""
 
 
 def repair(desired: Manifest, observed: Manifest, drift: Drift) -> Repair:
@@ -137,7 +141,7 @@ def repair(desired: Manifest, observed: Manifest, drift: Drift) -> Repair:
     after = {
         path: _well(taken, drift.at_seconds) for path, taken in before.items() if _is_recent(taken, drift.at_seconds)
     }
-    write, waits = False, list[float]()
+    written, waits = list[str](), list[float]()
     kept: set[str] = set()
     left: list[ForeignChange] = []
     for found in known_differences(desired, observed):
@@ -145,7 +149,7 @@ def repair(desired: Manifest, observed: Manifest, drift: Drift) -> Repair:
         taken, wait_seconds = _take(before.get(found.path), found, drift, retry_seconds=retry_seconds)
         again = wait_seconds == 0
         after[found.path] = taken
-        write = write or again
+        written += [found.path] if again else []
         # Whoever set it again looks whether it stays.
         waits.append(SETTLE_SECONDS if again else wait_seconds)
         if taken.left:
@@ -154,11 +158,12 @@ def repair(desired: Manifest, observed: Manifest, drift: Drift) -> Repair:
     # Whatever else is put back, replicas that are left stay the other's.
     manifest = with_replicas_of(desired, observed) if _REPLICAS in kept else desired
     return Repair(
-        manifest=manifest if write else None,
+        manifest=manifest if written else None,
         taken_back={(key, path): taken for path, taken in after.items()},
         left=tuple(left),
         added=tuple(added(desired, observed)),
         wait_seconds=min(waits, default=None),
+        calm=all(path.startswith(_CALM) for path in written),
     )
 
 

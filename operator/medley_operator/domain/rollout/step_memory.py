@@ -6,6 +6,7 @@ Times are those of the operator's clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from medley_operator.domain.values.decision import PodNote
@@ -51,6 +52,12 @@ class ServiceSteps:
     marking: Mapping[str, Marking] = field(default_factory=dict)
     moving: Moving = field(default_factory=Moving)
     surplus: Mapping[str, Surplus] = field(default_factory=dict)
+
+    def but_for(self, unasked: AbstractSet[str]) -> ServiceSteps:
+        """These, where the pods of these uids were asked for nothing."""
+        ranged = {uid: given for uid, given in self.ranged.items() if uid not in unasked}
+        marking = {name: replace(each, asked=each.asked - unasked) for name, each in self.marking.items()}
+        return replace(self, ranged=ranged, marking=marking)
 
     def seen(self, weights: Mapping[str, int] | None, *, at_seconds: float) -> ServiceSteps:
         """With a look at the accepted weights of the route; None where there are none or they are not accepted."""

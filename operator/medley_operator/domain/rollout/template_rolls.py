@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from medley_operator.domain.cluster.children import Owned, RunningVariant, workloads_in
+from medley_operator.domain.engine.deployment import STRATEGIES
 from medley_operator.domain.engine.template import INPUTS, PROFILE, stamps
 from medley_operator.domain.engine.workloads import WORKLOADS, observed
 from medley_operator.domain.values import labels
@@ -64,7 +65,8 @@ def rolled(
     running: Collection[RunningVariant],
     canaries: Canaries,
 ) -> Rolled:
-    """`manifests` of one service; Deployments that would roll too early keep the template that they have."""
+    """`manifests` of one service; Deployments that would roll too early keep the template that they have, and those
+    that do not roll the strategy by which they would."""
     wanted = list(manifests)
     changing = {key: manifest for manifest in wanted if _changes(manifest, own.get(key := labels.key_of(manifest)))}
     by_name = {variant.object_name: variant for variant in running}
@@ -77,8 +79,9 @@ def rolled(
         turn = None
     waiting = [key for key in changing if key != turn and by_name.get(key.name) is not None]
     held = {key: _held(changing[key], own[key]) for key in waiting}
+    now = {key: held.get(key, manifest) for manifest in wanted if (key := labels.key_of(manifest))}
     return Rolled(
-        manifests=tuple(held.get(labels.key_of(manifest), manifest) for manifest in wanted),
+        manifests=tuple(_with_strategy(manifest, own.get(key)) for key, manifest in now.items()),
         waiting=tuple(sorted(by_name[key.name].name for key in waiting)),
     )
 
@@ -101,3 +104,20 @@ def _held(wanted: Manifest, observed: Manifest) -> Manifest:
     """The Deployment as it is wanted but for its template."""
     metadata = {**wanted["metadata"], "annotations": stamps(observed)}
     return {**wanted, "metadata": metadata, "spec": {**wanted["spec"], "template": observed["spec"]["template"]}}
+
+
+def _with_strategy(wanted: Manifest, found: Manifest | None) -> Manifest:
+    """With the strategy that it has, where no pod is replaced by it now.
+
+    The strategy follows the room that a pool has left, and the last GPU of a pool may come and go with each pod: all
+    Deployments of the pool would be written each time, for nothing. The write that changes a template brings its own.
+    """
+    if found is None or wanted["kind"] not in WORKLOADS:
+        return wanted
+    strategy = found["spec"].get("strategy")
+    if strategy == wanted["spec"].get("strategy") or strategy not in STRATEGIES.values():
+        return wanted
+    variant = observed(found)
+    if variant.updated < variant.made or stamps(found) != stamps(wanted):
+        return wanted
+    return {**wanted, "spec": {**wanted["spec"], "strategy": strategy}}

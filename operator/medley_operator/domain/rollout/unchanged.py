@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from medley_operator.api.v1alpha1 import GPUPool, LLMService
+from medley_operator.api.v1alpha1 import GPUPool, GPUType, LLMService
 from medley_operator.domain.firewall import guarded
 from medley_operator.domain.rollout.intent import FleetIntent, ServiceIntent
 from medley_operator.domain.rollout.step_memory import ServiceSteps
@@ -25,6 +25,7 @@ from medley_planner.workload import Forecaster
 Turn = TypeVar("Turn")
 Done = TypeVar("Done")
 Item = TypeVar("Item", LLMService, GPUPool)
+Own = TypeVar("Own", GPUPool, GPUType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,17 @@ class Part(Generic[Turn, Done]):
 
 
 def around(view: ActuatorView) -> ActuatorView:
-    """The view without the services, their children and their pods. Objects that services share stay in it: where the
-    one that made it goes, another makes it anew."""
+    """The view without the services, their children and their pods, and of pools and GPU types only which they are:
+    rounds write their statuses, and no step rests on these. Objects that services share stay in it: where the one that
+    made it goes, another makes it anew."""
     shared = {key: manifest for key, manifest in view.children.items() if key.kind in SHARED_KINDS}
-    return replace(view, services=(), children=shared, pods=(), at_seconds=0.0)
+    pools, gpu_types = _written(view.pools), _written(view.gpu_types)
+    return replace(view, services=(), children=shared, pods=(), at_seconds=0.0, pools=pools, gpu_types=gpu_types)
+
+
+def _written(items: tuple[Own, ...]) -> tuple[Own, ...]:
+    """Without their statuses."""
+    return tuple(each.model_copy(update={"status": None}) for each in items)
 
 
 def with_former(intent: FleetIntent, former: FleetIntent | None) -> FleetIntent:

@@ -135,14 +135,14 @@ def _applies(
 ) -> tuple[Apply, ...]:
     """Those that are missing, and those that are to be put back."""
     uid = candidate.service.metadata.uid
-    manifests: list[Manifest] = []
+    applies: list[Apply] = []
     for manifest in wanted:
         key = labels.key_of(manifest)
         if key not in repairs:
-            manifests.append(manifest)
+            applies.append(Apply(candidate.key, manifest))
         elif (mended := repairs[key].manifest) is not None:
-            manifests.append(adopted(mended, own[key], uid=uid))
-    return tuple(Apply(service=candidate.key, manifest=manifest) for manifest in manifests)
+            applies.append(Apply(candidate.key, adopted(mended, own[key], uid=uid), calm=repairs[key].calm))
+    return tuple(applies)
 
 
 def _gone(

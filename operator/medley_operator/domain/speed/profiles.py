@@ -15,7 +15,7 @@ from medley_operator.domain.engine.arguments import user_flags
 from medley_operator.domain.firewall import Firewall
 from medley_operator.domain.speed.profile_reading import read_profile
 from medley_operator.domain.values.catalogue import find_gpu, find_shape
-from medley_operator.domain.values.conditions import ConditionStatus, Draft, merge
+from medley_operator.domain.values.conditions import ACCEPTED, ConditionStatus, Draft, merge
 from medley_operator.domain.values.decision import StatusWrite
 from medley_operator.domain.values.profile_judgement import Judgement, Known
 from medley_operator.domain.values.service_key import ServiceKey
@@ -27,8 +27,8 @@ from medley_planner.refusal import Refusal
 from medley_planner.shapes import ModelShape, Precision
 from medley_planner.variants import kv_format_of
 
-ACCEPTED, IN_USE = "Accepted", "InUse"
-"""The conditions of a ModelProfile."""
+IN_USE = "InUse"
+"""The condition of a ModelProfile beside `ACCEPTED`."""
 NOT_ACCEPTED = Draft(ConditionStatus.FALSE, "NotAccepted", "plans use the data sheet's estimates instead")
 """InUse of a profile that is not accepted."""
 

@@ -19,6 +19,8 @@ _FIGURE = re.compile(r"(?<![\w.-])\d+(\.\d+)?(e[+-]?\d+)?(?![\w-])")
 
 
 _SYMPTOMS = frozenset({"NoReadyReplicas", "NoPlan"})
+ACCEPTED = "Accepted"
+"""The condition of an object that Medley reads: whether it counts."""
 APPLY_FAILED = "ApplyFailed"
 """Reason of a condition where a child could not be written."""
 

@@ -41,10 +41,12 @@ class StatusWrite:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """A child object to server-side apply. `service` is the LLMService that it belongs to."""
+    """A child object to server-side apply. `service` is the LLMService that it belongs to. `calm`: it changes nothing
+    that runs or serves, such as a note of what made the template."""
 
     service: ServiceKey
     manifest: Manifest
+    calm: bool = False
 
 
 @dataclass(frozen=True, slots=True)

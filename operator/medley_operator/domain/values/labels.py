@@ -45,6 +45,8 @@ PICKER_CONFIG = "medley-endpoint-picker"
 """Name of the ConfigMap, one in a namespace, so that the operator needs no right on other ConfigMaps."""
 PROMPT_RANGE = "llm-d.ai/context-length-range"
 """Label of pods that llm-d's picker reads: the prompt lengths that they are for, such as 0-2048."""
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+"""Annotation of pods: those with a lower cost go first when their Deployment shrinks."""
 
 HTTP_PORT = 8000
 HTTP_PORT_NAME = "http"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medley_operator.api.v1alpha1 import (
     GPUPool,
@@ -30,10 +30,14 @@ from medley_operator.domain.values.power import NO_POWER, PowerFacts
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.supply import Supply
 from medley_operator.domain.values.views import Autoscaler, NodeView, PodView
-from medley_planner.capacity import GridRatios, Speed, TableGroup
+from medley_planner.capacity import Speed, TableGroup
 from medley_planner.catalog import Catalogue
 from medley_planner.model import Demand
 from medley_planner.refusal import Refusal
+
+if TYPE_CHECKING:
+    # Loads numpy, which processes that make no snapshot do without.
+    from medley_planner.capacity import GridRatios
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain JSON values."""

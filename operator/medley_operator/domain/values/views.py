@@ -94,6 +94,7 @@ class PodView:
     `labels`: all that it has where it carries our managed-by label, else none. `trouble` None: nothing is known to be
     wrong with it. `gated`: a scheduling gate, such as Kueue's, holds it back. `ended`: it succeeded or failed and
     holds nothing any more. `protected`: it carries our label and the annotations that keep node autoscalers from it.
+    `power_limit`: Dynamo's annotation as it is written, "" for none; only the controller of power reads it.
     `deletion_cost`: as its annotation says, which its ReplicaSet goes by; 0 without one.
     `start`: how long it took to become Ready, where it carries our label and shows it. `creating_since`: when it was
     bound, while none of its containers has started.
@@ -115,6 +116,7 @@ class PodView:
     gated: bool = False
     protected: bool = False
     deletion_cost: int = 0
+    power_limit: str = ""
     trouble: PodTrouble | None = None
     start: Start | None = None
     creating_since: float | None = None

@@ -1,7 +1,8 @@
 """The node agent: follows the NodePowerCap of its node, holds the GPUs to it, and writes its status.
 
 It goes on without the API server, the controller or the fleet operator: its last orders count until the lease ends, and
-the safe limits do from then on. When it ends itself, it leaves every limit as it is.
+the safe limits do from then on. A server that does not answer holds up no turn: statuses are written beside them. When
+it ends itself, it leaves every limit as it is.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class NodeAgent:
         self._gone = False
         """Whether the object of `_cap` is not there any more."""
         self._written: Written | None = None
+        self._writing: asyncio.Task[None] | None = None
         self._failures = 0
         self._write_at = 0.0
         self._turned_at = clock().monotonic_seconds
@@ -83,19 +85,19 @@ class NodeAgent:
             tasks.create_task(self._look_for_pods(), name="pods")
             await self._reflector.tried()
             while True:
-                await self._turn()
+                await self._turn(tasks)
 
     async def _look_for_pods(self) -> None:
         while True:
             await self._pods.look()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _turn(self) -> None:
+    async def _turn(self, tasks: asyncio.TaskGroup) -> None:
         self._wake.clear()
         reports: list[GpuReport] = []
         if (cap := self._cap) is not None:
             reports = await self._turns.turn(self._orders, remembered(cap, self._clock()))
-            await self._tell(cap, reports, self._clock())
+            self._tell(cap, reports, self._clock(), tasks)
         self._turned_at = self._clock().monotonic_seconds
         due = min((each.verdict.due_seconds for each in reports if each.verdict is not None), default=float("inf"))
         rest = min(TURN_SECONDS, due - self._clock().monotonic_seconds)
@@ -119,26 +121,38 @@ class NodeAgent:
             self._gone = True
             log.warning("the orders of this node are gone; the last ones count until their lease ends")
 
-    async def _tell(self, cap: NodePowerCap, reports: list[GpuReport], now: Moment) -> None:
+    def _tell(self, cap: NodePowerCap, reports: list[GpuReport], now: Moment, tasks: asyncio.TaskGroup) -> None:
         fault = self._turns.fault
         pods = self._pods.by_uuid(report.uuid for report in reports)
         status = status_of(cap, reports, "" if fault is None else fault.message, now, pods)
         self._exporter.show(status, reports, lease_seconds=self._orders.lease_ends_seconds - now.monotonic_seconds)
         before = self._written
         since = now.monotonic_seconds - before.at_seconds if before is not None else float("inf")
-        if self._gone or now.monotonic_seconds < self._write_at:
+        if not self._is_there(cap) or now.monotonic_seconds < self._write_at:
             return
-        if not worth_writing(before.status if before is not None else None, status, since_seconds=since):
+        if self._writing is not None and not self._writing.done():
             return
+        if worth_writing(before.status if before is not None else None, status, since_seconds=since):
+            self._writing = tasks.create_task(self._write(cap, status, now), name="status")
+
+    def _is_there(self, cap: NodePowerCap) -> bool:
+        """Whether this object is still the one that is followed."""
+        return not self._gone and self._cap is not None and self._cap.metadata.uid == cap.metadata.uid
+
+    async def _write(self, cap: NodePowerCap, status: NodePowerCapStatus, now: Moment) -> None:
         try:
             await self._client.apply_status(_manifest(cap, status), field_manager=AGENT_FIELD_MANAGER)
         except KubeError as error:
             self._failures += 1
-            self._write_at = now.monotonic_seconds + delay_seconds(self._failures)
+            self._write_at = self._clock().monotonic_seconds + delay_seconds(self._failures)
             self._exporter.failed("status")
             log.warning("the status is not written", extra={"reason": error.reason, "error": error.message})
         else:
-            self._failures, self._written = 0, Written(status, now.monotonic_seconds)
+            self._failures = 0
+            if self._is_there(cap):
+                self._written = Written(status, now.monotonic_seconds)
+        # What changed meanwhile is not on its way yet.
+        self._wake.set()
 
     def healthy(self) -> Probe:
         """Whether GPUs are looked at; asked from the threads of the metrics server."""

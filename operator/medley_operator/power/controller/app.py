@@ -61,7 +61,7 @@ async def _assemble(
         meters=MeterReader(
             await _prometheus(settings, stack), settings.period_seconds, time.time, settings.prometheus_matchers
         ),
-        controller=PowerController(CapRules(instance_name(), settings.cap_lease_seconds)),
+        controller=PowerController(CapRules(instance_name(), settings.cap_lease_seconds, settings.dynamo_annotations)),
         writer=PowerWriter(Noted(guarded, put=cluster.put), exporter, instance_name(), timestamp, time.monotonic),
         exporter=exporter,
         heartbeat=heartbeat,

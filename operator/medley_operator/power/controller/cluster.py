@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from medley_operator.api.v1alpha1 import LLMService, MedleyPolicy
-from medley_operator.api.v1alpha1.power import NodePowerCap, PowerDomain, PowerEvent
+from medley_operator.api.v1alpha1.power import GpuLimit, NodePowerCap, PowerDomain, PowerEvent
+from medley_operator.domain.power.dynamo import ANNOTATION
 from medley_operator.domain.power.view import PowerView
 from medley_operator.domain.values.snapshot import InvalidObject, Manifest, ObjectKey
+from medley_operator.domain.values.views import PodView
 from medley_operator.fleet.cluster import NOT_SUCCEEDED
 from medley_operator.fleet.parse import parse_object
 from medley_operator.fleet.project import namespace_view, node_view, pod_view
@@ -28,12 +32,40 @@ from medley_operator.kube.resources import (
     Resource,
 )
 
+MOST_TEXT = 64
+"""Letters of an annotation that are kept; one that can be used is shorter."""
+
+
+def _pod_with_limit(pod: Manifest) -> PodView | None:
+    """With Dynamo's annotation, at whose changes the fleet operator has no need to look again."""
+    seen = pod_view(pod)
+    text = str((pod["metadata"].get("annotations") or {}).get(ANNOTATION, ""))[:MOST_TEXT]
+    return replace(seen, power_limit=text) if seen is not None and text else seen
+
+
+_parse_caps = parse_object(NodePowerCap)
+
+
+def _caps(cap: Manifest) -> NodePowerCap | InvalidObject:
+    """Equal limits are one object: a thousand nodes have thousands of them, and few are different."""
+    seen = _parse_caps(cap)
+    if isinstance(seen, InvalidObject):
+        return seen
+    gpus = [gpu.model_copy(update={"limit": _one(gpu.limit), "safe": _one(gpu.safe)}) for gpu in seen.spec.gpus]
+    return seen.model_copy(update={"spec": seen.spec.model_copy(update={"gpus": gpus})})
+
+
+@lru_cache(maxsize=4096)
+def _one(limit: GpuLimit) -> GpuLimit:
+    return limit
+
+
 FOLLOWED: tuple[FollowedKind[Any], ...] = (
     FollowedKind(POWER_DOMAINS, parse_object(PowerDomain)),
     FollowedKind(POWER_EVENTS, parse_object(PowerEvent)),
-    FollowedKind(NODE_POWER_CAPS, parse_object(NodePowerCap)),
+    FollowedKind(NODE_POWER_CAPS, _caps),
     FollowedKind(NODES, node_view),
-    FollowedKind(PODS, pod_view, field_selector=NOT_SUCCEEDED),
+    FollowedKind(PODS, _pod_with_limit, field_selector=NOT_SUCCEEDED),
     FollowedKind(LLM_SERVICES, parse_object(LLMService)),
     FollowedKind(MEDLEY_POLICIES, parse_object(MedleyPolicy)),
     FollowedKind(NAMESPACES, namespace_view),

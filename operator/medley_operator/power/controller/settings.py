@@ -17,6 +17,7 @@ from medley_operator.setting_values import (
     add_flags,
     as_path,
     as_seconds,
+    as_switch,
     as_url,
     as_whole,
     check,
@@ -36,6 +37,8 @@ class PowerSettings(ReplicaSettings):
     hook_hosts: tuple[str, ...] = ()
     """Hosts that hooks may go to; every host of `hook_urls` must be among them."""
     hook_secret_file: Path | None = None
+    dynamo_annotations: bool = False
+    """Whether pods of LLMServices get Dynamo's annotation with the watts that their GPUs are held to."""
     lease_name: str = POWER_CONTROLLER.lease_name
     lease_duration_seconds: int = POWER_CONTROLLER.lease_duration_seconds
     lease_renew_deadline_seconds: float = POWER_CONTROLLER.lease_renew_deadline_seconds
@@ -104,6 +107,10 @@ FLAGS: dict[str, Flag] = {
     "--hook-hosts": Flag(_as_hosts, "hosts, with commas, that --hook-urls may name"),
     "--hook-secret-file": Flag(
         as_path("/var/run/medley/hook-key"), "file with the key of the signature of hooks; read anew for each"
+    ),
+    "--dynamo-annotations": Flag(
+        as_switch,
+        "on: write dynamo.nvidia.com/gpu-power-limit on the pods of LLMServices, for Dynamo's own agent (default off)",
     ),
     **replica_flags(POWER_CONTROLLER, namespace="the controller's own namespace, where its Lease is"),
 }

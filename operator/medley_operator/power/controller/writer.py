@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from medley_operator.domain.power.controller import PowerDecision
 from medley_operator.domain.power.report import WARNINGS
 from medley_operator.domain.power.tell import Notice
-from medley_operator.domain.values.decision import EventNote, EventType
+from medley_operator.domain.values.decision import EventNote, EventType, PodNote
 from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.fleet.backoff import delay_seconds
@@ -77,6 +77,8 @@ class PowerWriter:
         for status in decision.statuses:
             manifest = status_manifest(status)
             wanted["status", status.key] = _Wanted("status", status.status, self._reporting(manifest))
+        for note in decision.notes:
+            wanted["annotate", note.key] = _Wanted("annotate", note.annotations, self._annotating(note))
         for delete in decision.deletes:
             wanted["delete", delete.key] = _Wanted("delete", delete.uid, self._deleting(delete.key, delete.uid))
         now = self.clock()
@@ -146,6 +148,9 @@ class PowerWriter:
 
     def _reporting(self, manifest: Manifest) -> Send:
         return lambda: self.client.apply_status(manifest, field_manager=STATUS_FIELD_MANAGER)
+
+    def _annotating(self, note: PodNote) -> Send:
+        return lambda: self.client.annotate(note.key, note.annotations, uid=note.uid)
 
     def _deleting(self, key: ObjectKey, uid: str) -> Send:
         return lambda: self.client.delete(key, uid=uid)

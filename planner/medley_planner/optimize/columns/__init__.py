@@ -26,12 +26,21 @@ service by rounding, by the integer master over what is near the cheapest, and b
 How pricing carries the demand depends on the router. Equal pods: n >= W_j for each variant in use, so one is tried
 after the other as the slowest (`price_equal_pods.py`). One weight per variant: a covering knapsack, sum_j y_j / W_j >=
 1 - u (`by_weight`). Sizes seen: shares of classes, sum_c W_jc x_jc <= y_j (`by_class`). What these searches do not know
-is priced by the integer program (`price_by_program.py`). Only `coupled.py`, `solve_group.py`, `decompose.py` and
-`cheaper.py` use this package; it gives back what the joint program does: answers and a bound.
+is priced by the integer program (`price_by_program.py`). Only `coupled.py`, `solve_group.py`, `decompose.py`,
+`cheaper.py` and `shortages.py` use this package; it gives back what the joint program does: answers and a bound.
 """
 
 from medley_planner.optimize.columns.at_prices import fleets_at_prices, servable
+from medley_planner.optimize.columns.least_unmet import UnmetFloor, least_unmet
 from medley_planner.optimize.columns.service_arrays import minima_fit
 from medley_planner.optimize.columns.solve import relaxed_prices, solve_columns
 
-__all__ = ["fleets_at_prices", "minima_fit", "relaxed_prices", "servable", "solve_columns"]
+__all__ = [
+    "UnmetFloor",
+    "fleets_at_prices",
+    "least_unmet",
+    "minima_fit",
+    "relaxed_prices",
+    "servable",
+    "solve_columns",
+]

@@ -14,7 +14,7 @@ import numpy as np
 from medley_planner.optimize.columns.choose import Options, improve, options, round_off
 from medley_planner.optimize.columns.column_pool import ColumnPool
 from medley_planner.optimize.columns.generate import Agreed, generate
-from medley_planner.optimize.columns.master import choose_best
+from medley_planner.optimize.columns.master import Held, choose_best
 from medley_planner.optimize.columns.pricing import Pricer
 from medley_planner.optimize.columns.service_arrays import Floats, Ints, ServiceArrays, minima_fit, stack
 from medley_planner.optimize.effort import Effort
@@ -108,9 +108,10 @@ class ColumnCase:
         start: Ints | None,
         *,
         nodes: int,
-        most_unmet_weight: float | None = None,
+        held: Held = (),
     ) -> tuple[Ints | None, float]:
-        """The better of `start` and the integer master's choice, and the master's bound on what these columns reach."""
+        """The better of `start` and the integer master's choice, and the master's bound on what these columns reach.
+        `held` are amounts by column of the book."""
         given = options(self.book, numbers, objective)
         hint = None if start is None else _positions(given, start)
         found, bound = choose_best(
@@ -118,18 +119,22 @@ class ColumnCase:
             hint,
             self.stock,
             services=self.services,
-            unmet_weight=self.unmet(given.number),
-            most_unmet_weight=most_unmet_weight,
+            held=[(amount[given.number], most) for amount, most in held],
             relative_gap=self.relative_gap,
             node_limit=nodes,
             seconds_left=keeping(self.seconds_left, _IMPROVE_SECONDS),
         )
-        if found is not None and most_unmet_weight is None:
+        if found is not None and not held:
             found = improve(given, found, self.stock, seconds_left=self.seconds_left)
         choices = [choice for choice in (found, hint) if choice is not None and self._fits(given, choice)]
         if not choices:
             return None, bound
         return given.number[min(choices, key=given.value)], bound
+
+    def improved(self, numbers: Ints, objective: Floats, chosen: Ints) -> Ints:
+        """After swaps among the columns `numbers` that lessen the objective and fit."""
+        given = options(self.book, numbers, objective)
+        return given.number[improve(given, _positions(given, chosen), self.stock, seconds_left=self.seconds_left)]
 
     def swapped(self, numbers: Ints) -> Ints:
         """After swaps to what is cheaper, fits and leaves out no more: the integer master may have been cut short."""

@@ -79,7 +79,7 @@ def generate(
     everything = np.full(services, np.inf)
     best = Agreed(-np.inf, start, np.inf, np.zeros(0), shed_price)
     prices, asked = start, shed_price
-    smoothed = True
+    smoothed, spread = True, False
     active = np.zeros(0, np.int64)
     basis: tuple[Ints, Basis | None] = active, None
     cares, gap, idle = list(pricer.cares), 1.0, 0
@@ -122,11 +122,16 @@ def generate(
         row = book.row[active]
         unmet = book.unmet[active] * fleet.weight[row]
         objective = book.cost[active] + (0.0 if unmet_weight is not None else shed_price) * unmet
-        columns = Columns(row, book.use[active], unmet)
-        program = master(columns, objective, services=services, stock=stock, unmet_weight=unmet_weight, integer=False)
+        columns = Columns(row, book.use[active])
+        held = () if unmet_weight is None else ((unmet, unmet_weight),)
+        program = master(columns, objective, services=services, stock=stock, held=held, integer=False)
         outcome, duals = solve_relaxed(program, seconds=seconds_left(), start=_moved(basis, active))
         if not outcome.solved:
-            break
+            # Minima may not fit together on the cheapest variants.
+            if spread or not may_shed or not book.add(pricer.least_on_each()):
+                break
+            spread = True
+            continue
         weights = np.zeros(len(book))
         weights[active] = outcome.values
         basis = active, outcome.basis

@@ -8,7 +8,7 @@ deadline does not bind.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,17 +21,18 @@ from medley_planner.optimize.program.mip import solve_integer
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """The part of the book that a master is made of: service, use by limit, and unmet requests per second."""
+    """The part of the book that a master is made of: service and use by limit."""
 
     row: Ints
     use: Floats
-    unmet_weight: Floats
 
 
-def master(
-    columns: Columns, objective: Floats, *, services: int, stock: Floats, unmet_weight: float | None, integer: bool
-) -> Program:
-    """Rows: each service, each pool, and the unmet demand where `unmet_weight` limits it."""
+Held = Sequence[tuple[Floats, float]]
+"""Amounts by column, such as unmet requests per second, each with the most of it that may be chosen in all."""
+
+
+def master(columns: Columns, objective: Floats, *, services: int, stock: Floats, held: Held, integer: bool) -> Program:
+    """Rows: each service, each pool, and what is held."""
     count = len(columns.row)
     pools = len(stock)
     pool_column, pool_row = np.nonzero(columns.use)
@@ -40,13 +41,13 @@ def master(
     values = [np.ones(count), columns.use[pool_column, pool_row]]
     lower = [np.ones(services), np.full(pools, -np.inf)]
     upper = [np.ones(services), stock]
-    if unmet_weight is not None:
-        shedding = np.flatnonzero(columns.unmet_weight)
-        rows.append(np.full(len(shedding), services + pools))
-        cells.append(shedding)
-        values.append(columns.unmet_weight[shedding])
+    for place, (amount, most) in enumerate(held):
+        holding = np.flatnonzero(amount)
+        rows.append(np.full(len(holding), services + pools + place))
+        cells.append(holding)
+        values.append(amount[holding])
         lower.append(np.array([-np.inf]))
-        upper.append(np.array([unmet_weight]))
+        upper.append(np.array([most]))
     row, cell, value = np.concatenate(rows), np.concatenate(cells), np.concatenate(values)
     order = np.lexsort((cell, row))
     return Program(
@@ -68,20 +69,14 @@ def choose_best(
     stock: Floats,
     *,
     services: int,
-    unmet_weight: Floats,
-    most_unmet_weight: float | None,
+    held: Held,
     relative_gap: float,
     node_limit: int,
     seconds_left: Callable[[], float],
 ) -> tuple[Ints | None, float]:
-    """The choice (by position in `given`; None where none was found) and a bound on what any choice from them costs.
-
-    `unmet_weight` by column; with `most_unmet_weight` its sum is limited.
-    """
-    columns = Columns(given.row, given.use, unmet_weight)
-    program = master(
-        columns, given.objective, services=services, stock=stock, unmet_weight=most_unmet_weight, integer=True
-    )
+    """The choice (by position in `given`; None where none was found) and a bound on what any choice from them costs."""
+    columns = Columns(given.row, given.use)
+    program = master(columns, given.objective, services=services, stock=stock, held=held, integer=True)
     hint = {} if start is None else dict.fromkeys(start.tolist(), 1.0)
     outcome = solve_integer(
         program, seconds=seconds_left(), relative_gap=relative_gap, hint=hint, cuts=True, node_limit=node_limit

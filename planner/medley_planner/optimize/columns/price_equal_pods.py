@@ -22,6 +22,8 @@ _FIELDS = ("row", "counts", "unmet", "price")
 _ROUNDING = 1e-9
 _OTHERS = 4
 """Variants of the cheapest fleet without which, or with one less of which, other fleets are looked for."""
+_BESIDE = 8
+"""So many pods more or fewer than those that are worth most are looked for as well, where demand is left out."""
 _BEYOND = 10**12
 """More pods than any service may have."""
 
@@ -94,7 +96,8 @@ def price_pods(part: ServiceArrays, prices: Floats, shed: Floats, *, others: boo
             found.add(some, other, total)
         partly = np.flatnonzero(sheds[own])
         if len(partly):
-            _partly(found, some.rows(partly), room[partly], needed[partly], shed[own[partly]])
+            beside = _BESIDE if others else 1
+            _partly(found, some.rows(partly), room[partly], needed[partly], shed[own[partly]], beside=beside)
     return found.best(keep=keep)
 
 
@@ -228,9 +231,9 @@ def _others(pods: _Pods, room: Ints, counts: Floats) -> Iterator[Ints]:
             yield without
 
 
-def _partly(found: _Found, pods: _Pods, room: Ints, needed: Floats, shed: Floats) -> None:
+def _partly(found: _Found, pods: _Pods, room: Ints, needed: Floats, shed: Floats, *, beside: int) -> None:
     """As many pods as each are worth what they save of the demand that is left out; pods cost more the more there are,
-    so halving finds how many."""
+    so halving finds how many. Up to so many more or fewer are of use `beside` them, to fill up what there is."""
     worth = shed / needed
     least = pods.fewest
     # The last pod may have little left to carry; each one before it carries its whole part.
@@ -243,8 +246,8 @@ def _partly(found: _Found, pods: _Pods, room: Ints, needed: Floats, shed: Floats
         low, high = np.where(enough, low, np.minimum(middle + 1, high)), np.where(enough, middle, high)
     served = np.minimum(np.maximum(low - pods.lost, 0) / needed, 1.0)
     found.floor(pods.row, pods.cost(room, low) + shed * (1 - served))
-    for total in (low, np.maximum(low - 1, least), np.minimum(low + 1, most)):
-        found.add(pods, room, total)
+    for other in range(-beside, beside + 1):
+        found.add(pods, room, np.clip(low + other, least, most))
 
 
 def _first(room: Ints | Floats, wanted: Ints | Floats) -> Floats:

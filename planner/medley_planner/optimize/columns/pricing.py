@@ -175,6 +175,19 @@ class Pricer:
         kept = fleet.rules.allow(row, own + fleet.least[row])
         return Configurations(row[kept], own[kept], np.zeros(int(kept.sum())), np.zeros(int(kept.sum())))
 
+    def least_on_each(self) -> Configurations:
+        """The least number of replicas of each service on each variant alone, for minima that do not all fit on the
+        cheapest ones; not priced."""
+        fleet = self._fleet
+        fits = (fleet.fewest[:, None] > 0) & (fleet.fewest[:, None] <= fleet.room)
+        fits[self._programs] = False
+        row, cell = np.nonzero(fits)
+        own = np.zeros((len(row), fleet.cost.shape[1]), np.int64)
+        own[np.arange(len(row)), cell] = fleet.fewest[row]
+        kept = fleet.rules.allow(row, own + fleet.least[row])
+        row, own = row[kept], own[kept]
+        return Configurations(row, own, self.unmet_of(row, own), np.zeros(len(row)))
+
     def now(self) -> Configurations:
         """The running replicas, where they are within the limits and serve all; not priced."""
         rows, counts = [], []

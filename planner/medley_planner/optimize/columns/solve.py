@@ -9,15 +9,17 @@ is one on the cost of any plan that leaves out no more than this one. That none 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from medley_planner.model import Priority
 from medley_planner.optimize.columns.case import ColumnCase, begin
 from medley_planner.optimize.columns.generate import Agreed, generate
 from medley_planner.optimize.columns.service_arrays import Floats, Ints
 from medley_planner.optimize.effort import AGREED, FEW, Effort, effort_for
 from medley_planner.optimize.program.distribute import distribute
+from medley_planner.optimize.program.fallback import priority_rank
 from medley_planner.optimize.program.solve import Answer, Answers
 from medley_planner.optimize.task.limits import Room
 from medley_planner.optimize.task.task import Task
@@ -28,6 +30,19 @@ _PENALTY = 1000.0
 _NO_UNMET = 1e-9
 _ABOVE_PRICES = (1.25, 2.0)
 """How many times the limits' prices at which configurations are looked for as well where nothing fits."""
+_NEAR_IN_ALL = 0.005
+"""Part of what all services cost at the prices that each may cost more than its cheapest, where demand is left out."""
+_MORE_EACH, _MORE_COLUMNS = 50, 5000
+"""Configurations looked for there of each service and of all, where that is more: what is left has to be filled up
+exactly."""
+_STEEPER = 100.0
+"""How many times more than by their weights what goes before counts than what comes after it."""
+_BEFORE = 1000.0
+"""How many times as much as of the next priority a request of one counts where configurations are swapped."""
+_MORE_NODES = 5
+"""So many times as many nodes may be searched for what leaves out least: there is no rounding that comes as near."""
+_FLOOR_SECONDS = 1.5
+"""Kept back, where demand is left out, to find out how little any plan could leave out."""
 _CHOOSING_SECONDS = 0.002
 """Kept back by service, while prices are sought, for the choice among what they ask for."""
 
@@ -104,8 +119,8 @@ def _among_near(case: ColumnCase, agreed: Agreed, chosen: Ints | None) -> _Choic
     case.book.add(near)
     if chosen is None:
         # What fits has to take less of the limits that bind than is cheapest at their prices.
-        for above in _ABOVE_PRICES:
-            prices = above * agreed.prices
+        for times in _ABOVE_PRICES:
+            prices = times * agreed.prices
             known = case.book.cheapest(prices, everything)
             case.book.add(case.pricer.price(prices, everything, known=known, slack=slack, keep=keep))
     numbers = _whole(case)
@@ -135,37 +150,24 @@ def _none_if(chosen: Ints | None) -> Ints:
 
 
 def _leaving_out(case: ColumnCase) -> _Choice | None:
+    case = replace(case, seconds_left=keeping(case.seconds_left, _FLOOR_SECONDS))
     price = _PENALTY * case.dearest
-    agreed = generate(
-        case.fleet,
-        case.book,
-        case.pricer,
-        stock=case.stock,
-        shed_price=price,
-        may_shed=True,
-        unmet_weight=None,
-        start=case.start,
-        enough=AGREED,
-        seconds_left=keeping(case.seconds_left, _CHOOSING_SECONDS * case.services),
-    )
+    agreed = _agree_on_what_is_left_out(case, case.fleet.weight, price, case.start)
+    weight = _steeper(case, agreed)
+    if weight is not case.fleet.weight and case.seconds_left() > 0:
+        agreed = _agree_on_what_is_left_out(case, weight, price, agreed.prices)
     if case.seconds_left() > 0:
-        shed = price * case.fleet.weight
+        shed = price * weight
         cheapest = case.book.cheapest(agreed.prices, shed)
-        slack, keep = FEW.near * cheapest, case.effort.near_each(case.services)
+        slack = FEW.near * cheapest + _NEAR_IN_ALL * float(cheapest.sum())
+        keep = max(case.effort.near_each(case.services), min(_MORE_EACH, _MORE_COLUMNS // case.services))
         case.book.add(case.pricer.price(agreed.prices, shed, known=cheapest, slack=slack, keep=keep))
     numbers = np.arange(len(case.book))
-    unmet = case.unmet(numbers)
-    nodes = case.effort.nodes_for(case.services, at_hand=False)
-    chosen = case.rounded(agreed, numbers, case.book.cost + price * unmet)
-    if case.seconds_left() > 0:
-        fewest, _ = case.chosen_from(numbers, unmet, chosen, nodes=nodes)
-        chosen = fewest if fewest is not None else chosen
+    chosen = case.rounded(agreed, numbers, case.book.cost + price * case.book.unmet * weight[case.book.row])
+    chosen = _least_in_order(case, numbers, chosen)
     if chosen is None:
         return None
-    least = float(unmet[chosen].sum()) * (1 + 1e-9) + _NO_UNMET
-    if case.seconds_left() > 0:
-        cheaper, _ = case.chosen_from(numbers, case.book.cost, chosen, nodes=nodes, most_unmet_weight=least)
-        chosen = cheaper if cheaper is not None else chosen
+    least = float(case.unmet(chosen).sum()) * (1 + 1e-9) + _NO_UNMET
     proof = generate(
         case.fleet,
         case.book,
@@ -179,6 +181,55 @@ def _leaving_out(case: ColumnCase) -> _Choice | None:
         seconds_left=case.seconds_left,
     )
     return _Choice(chosen, proof.bound, proof.prices)
+
+
+def _agree_on_what_is_left_out(case: ColumnCase, weight: Floats, price: float, start: Floats) -> Agreed:
+    """`weight[s]` times `price` is what leaving out all demand of a service costs."""
+    return generate(
+        replace(case.fleet, weight=weight),
+        case.book,
+        case.pricer,
+        stock=case.stock,
+        shed_price=price,
+        may_shed=True,
+        unmet_weight=None,
+        start=start,
+        enough=AGREED,
+        seconds_left=keeping(case.seconds_left, _CHOOSING_SECONDS * case.services),
+    )
+
+
+def _steeper(case: ColumnCase, agreed: Agreed) -> Floats:
+    """Weights at which the highest priority of which the relaxation leaves out demand goes before all that come after
+    it: a GPU may serve hundreds of times as many requests of a small model as of a large one."""
+    out = case.weights(agreed) * case.book.unmet
+    ranks = np.array([priority_rank(task) for task in case.tasks])
+    short = np.bincount(ranks[case.book.row], weights=out, minlength=len(Priority)) > _NO_UNMET
+    if not short.any() or (ranks <= short.argmax()).all():
+        return case.fleet.weight
+    return np.where(ranks <= short.argmax(), _STEEPER, 1.0) * case.fleet.weight
+
+
+def _least_in_order(case: ColumnCase, numbers: Ints, chosen: Ints | None) -> Ints | None:
+    """The choice that leaves out the least of the highest priority, then of the next one at that, and costs least at
+    that; `chosen` is one."""
+    nodes = _MORE_NODES * case.effort.nodes_for(case.services, at_hand=False)
+    ranks = np.array([priority_rank(task) for task in case.tasks])[case.book.row]
+    rates = case.book.unmet * case.fleet.rate[case.book.row]
+    levels = [np.where(ranks == rank, rates, 0.0) for rank in np.unique(ranks).tolist()]
+    held: list[tuple[Floats, float]] = []
+    above = np.zeros(len(numbers))
+    for level in (*levels, case.book.cost):
+        if case.seconds_left() > 0 and (chosen is None or level[chosen].any()):
+            found, _ = case.chosen_from(numbers, level, chosen, nodes=nodes, held=held)
+            chosen = chosen if found is None else found
+        if chosen is None:
+            return None
+        if level is not case.book.cost:
+            above = above * _BEFORE + level
+            chosen = case.improved(numbers, above, chosen)
+        held.append((level, float(level[chosen].sum()) * (1 + 1e-9) + _NO_UNMET))
+    return chosen
 
 
 def _answers(case: ColumnCase, choice: _Choice) -> Answers:

@@ -39,8 +39,8 @@ class ServingOptions:
     of `use` (by limit, as parts of what there is) and `cost`; it is cut `cut[o]` of its class, -1 where nothing is
     served. `service[c]` and `rank[c]` are the service of class c and its priority, `first[c]` where its options begin.
     Variant j of service s is row `rows[s] + j`; row 0 is nothing. `certain[rank]` requests per second are left out in
-    any case. `least[s]` replicas service s has at least; those that are idle are options of a class of its own,
-    one of `idle`.
+    any case, `certain_of[s]` of service s, which has at least `least[s]` replicas; those that are idle are options of a
+    class of its own, one of `idle`.
     """
 
     of: Ints
@@ -55,6 +55,7 @@ class ServingOptions:
     use: Floats
     cost: Floats
     certain: Floats
+    certain_of: Floats
     least: Floats
     idle: frozenset[int]
 
@@ -76,11 +77,17 @@ class ServingOptions:
         of this one (Lagrange): true at any prices."""
         weights = np.zeros(len(Priority))
         weights[:rank], weights[rank] = relaxed.worth[:rank], 1.0
-        own = (self.use @ relaxed.prices)[self.place] - relaxed.replica[self.services()]
+        least = float(self.parts(weights, relaxed.prices, relaxed.replica).sum())
+        return least + float(weights @ self.certain - relaxed.prices.sum() - relaxed.worth[:rank] @ most[:rank])
+
+    def parts(self, weights: Floats, prices: Floats, replica: Floats) -> Floats:
+        """The least that each service leaves out, weighed by rank, and takes at `prices` of all that a limit holds, if
+        `replica[s]` is paid for each of its replicas up to its minimum; without what is left out in any case."""
+        own = (self.use @ prices)[self.place] - replica[self.services()]
         price = weights[self.ranks()] * self.unmet + self.work * own
-        least = float(np.minimum.reduceat(price, self.first).sum()) if len(self.first) else 0.0
-        worth = float(relaxed.replica @ self.least + weights @ self.certain)
-        return least + worth - float(relaxed.prices.sum() + relaxed.worth[:rank] @ most[:rank])
+        least = np.minimum.reduceat(price, self.first) if len(self.first) else np.empty(0)
+        found: Floats = np.bincount(self.service, weights=least, minlength=len(self.least)) + replica * self.least
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +109,7 @@ def options_of(coverages: Sequence[Coverage], room: Room) -> ServingOptions:
     rank: list[int] = []
     rows: list[int] = []
     uses, costs = [np.zeros(len(left))], [0.0]
-    certain, least, idle_classes = np.zeros(len(Priority)), list[int](), set[int]()
+    certain, least, idle_classes = list[float](), list[int](), set[int]()
     for index, coverage in enumerate(coverages):
         task = coverage.first
         own = priority_rank(task)
@@ -110,10 +117,10 @@ def options_of(coverages: Sequence[Coverage], room: Room) -> ServingOptions:
         uses += [_use(room, left, task, variant) for variant in range(len(task.variants))]
         costs += task.cost
         usable = np.array(task.caps) >= 1
-        certain[own] += task.service.demand.rate_rps
+        certain.append(task.service.demand.rate_rps)
         for cuts in coverage.cuts():
             whole = cuts[0].rate_rps + cuts[0].rest_rps
-            certain[own] -= whole
+            certain[-1] -= whole
             pieces.append(_whole_class(len(rank), whole))
             for number, cut in enumerate(cuts):
                 able = np.flatnonzero(np.isfinite(cut.work) & usable)
@@ -132,6 +139,7 @@ def options_of(coverages: Sequence[Coverage], room: Room) -> ServingOptions:
             pieces.append((of, np.zeros(len(idle)), np.full(len(idle), float(least[-1])), rows[-1] + idle, none))
             service.append(index)
             rank.append(own)
+    ranks = np.array([priority_rank(coverage.first) for coverage in coverages], np.int64)
     columns = [np.concatenate(each) for each in zip(*pieces, strict=True)] if pieces else [np.zeros(0)] * 5
     whose = columns[0].astype(np.int64)
     return ServingOptions(
@@ -146,7 +154,8 @@ def options_of(coverages: Sequence[Coverage], room: Room) -> ServingOptions:
         rows=np.array(rows, np.int64),
         use=np.array(uses),
         cost=np.array(costs),
-        certain=np.maximum(certain, 0.0),
+        certain=np.bincount(ranks, weights=np.maximum(certain, 0.0), minlength=len(Priority)).astype(float),
+        certain_of=np.maximum(certain, 0.0),
         least=np.array(least, float),
         idle=frozenset(idle_classes),
     )

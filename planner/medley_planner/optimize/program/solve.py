@@ -36,6 +36,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class UnservedFloor:
+    """No plan that leaves out at most `most[r]` requests per second of each priority (by its rank r) before one leaves
+    out less than `least[r]` of that."""
+
+    most: tuple[float, ...]
+    least: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Answers:
     """One answer for each task, and a lower bound on the objective (cost, idle parts of nodes, switching) per hour of
     serving the same demand."""
@@ -45,6 +54,8 @@ class Answers:
     prices: Mapping[int, float] = field(default_factory=dict)
     """The saving per hour of one more of each row of the room in the relaxation behind the bound, where there is
     one."""
+    floor: UnservedFloor | None = None
+    """How little demand any plan leaves out, where that was found out already."""
 
     @property
     def proven(self) -> bool:

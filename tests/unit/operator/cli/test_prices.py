@@ -1,4 +1,5 @@
-"""`medley prices import`: a price list from a catalogue as gpuhunt 0.1 writes it."""
+"""`medley prices import`: a price list from a catalogue as gpuhunt 0.1.34 writes it (`gpuhunt._internal.storage.dump`):
+its columns and their order, lines that end with a carriage return, JSON with commas in quotes."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ CATALOGUE = """\
 instance_name,location,price,cpu,memory,gpu_count,gpu_name,gpu_memory,spot,disk_size,gpu_vendor,flags,cpu_arch,provider_data
 g6.12xlarge,us-east-1,4.6016,48,192.0,4,L4,24.0,False,,nvidia,,x86,{}
 g6.12xlarge,us-east-1,4.7,48,192.0,4,L4,24.0,False,,nvidia,,x86,{}
-g6.12xlarge,us-east-1,2.1,48,192.0,4,L4,24.0,True,,nvidia,,x86,{}
+g6.12xlarge,us-east-1,2.1,48,192.0,4,L4,24.0,True,,nvidia,,x86,"{""zones"": [""a"", ""b,c""]}"
 g6.12xlarge,eu-west-1,5.1,48,192.0,4,L4,24.0,False,,nvidia,,x86,{}
 n1-standard-8,us-east-1,1.2,8,30.0,1,T4,16.0,False,,nvidia,,x86,{}
 n1-standard-8,us-east-1,2.4,8,30.0,2,T4,16.0,False,,nvidia,,x86,{}
@@ -25,7 +26,7 @@ m7i.large,us-east-1,0.1,2,8.0,0,,,False,,,,x86,{}
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
     path = tmp_path / "aws.csv"
-    path.write_text(CATALOGUE)
+    path.write_text(CATALOGUE, newline="\r\n")
     return path
 
 

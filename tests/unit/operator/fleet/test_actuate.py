@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from medley_operator.domain.passes import Steps
 from medley_operator.domain.rollout.intent import FleetIntent
-from medley_operator.domain.rollout.step_memory import ServiceSteps
-from medley_operator.domain.values.decision import Decision
+from medley_operator.domain.rollout.step_memory import Marking, ServiceSteps
+from medley_operator.domain.values.decision import Apply, Decision
+from medley_operator.domain.values.labels import key_of
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView
 from medley_operator.fleet import actuate
 from medley_operator.fleet.actuate import MOST_STEPS, Actuator
 from medley_operator.fleet.health import Heartbeat
-from medley_operator.fleet.publish import Published
+from medley_operator.fleet.publication import CALM, Meanwhile, Published
 from medley_operator.kube.errors import Unavailable
 from medley_operator.metrics.exporter import Exporter
-from tests.unit.operator.fleet.objects import snapshot
+from tests.unit.operator.fleet.objects import child, snapshot
 
 EMPTY = snapshot()
-WRITES = Decision(applies=("write",))  # type: ignore[arg-type]
+CHILD = child("Deployment", "chat-l4")
+WRITES = Decision(applies=(Apply(ServiceKey("demo", "chat"), CHILD),))
 
 
 @dataclass
@@ -36,7 +37,7 @@ class World:
     unwritten: frozenset[ServiceKey] = frozenset()
     passes: int = 0
     published: list[Decision] = field(default_factory=list)
-    hurries: Callable[[], bool] = lambda: False
+    meanwhile: Meanwhile = CALM
 
     def look(self) -> ActuatorView:
         self.passes += 1
@@ -48,10 +49,10 @@ class World:
         return self.decisions.pop(0) if len(self.decisions) > 1 else self.decisions[0], steps
 
     async def publish(
-        self, view: ActuatorView, decision: Decision, *, now: str, hurries: Callable[[], bool] = lambda: False
+        self, view: ActuatorView, decision: Decision, *, now: str, meanwhile: Meanwhile = CALM
     ) -> Published:
         self.published.append(decision)
-        self.hurries = hurries
+        self.meanwhile = meanwhile
         return Published(self.troubles, self.unwritten)
 
 
@@ -104,9 +105,54 @@ async def test_an_event_during_the_writes_of_a_pass_makes_them_hurry(world: Worl
     one = actuator(world)
     one.adopt(FleetIntent(()))
     await one.one_pass()
-    assert not world.hurries()
+    assert not world.meanwhile.hurries()
     one.mark()
-    assert world.hurries()
+    assert world.meanwhile.hurries()
+
+
+async def test_a_child_that_others_changed_is_first_in_the_next_pass_and_cuts_the_one_that_writes(world: World) -> None:
+    one = actuator(world)
+    one.adopt(FleetIntent(()))
+    await one.one_pass()
+    during = world.meanwhile
+    assert not during.disturbed()
+    one.disturb(key_of(CHILD))
+    assert during.disturbed()
+    await one.one_pass()
+    assert world.meanwhile.first == {key_of(CHILD)}
+    assert not world.meanwhile.disturbed()
+    await one.one_pass()
+    assert world.meanwhile.first == set()
+
+
+async def test_a_child_that_others_changed_is_not_forgotten_where_a_pass_fails(world: World) -> None:
+    world.failing = [Unavailable("no answer")]
+    one = actuator(world)
+    one.adopt(FleetIntent(()))
+    one.disturb(key_of(CHILD))
+    await one.one_pass()
+    await one.one_pass()
+    assert world.meanwhile.first == {key_of(CHILD)}
+
+
+async def test_what_the_pass_writes_itself_disturbs_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch may bring a write before its answer."""
+    world.decisions = [WRITES]
+    one = actuator(world)
+    publish = world.publish
+
+    async def seen_at_once(view: ActuatorView, decision: Decision, *, now: str, meanwhile: Meanwhile) -> Published:
+        meanwhile.began(key_of(CHILD))
+        one.disturb(key_of(CHILD))
+        assert not meanwhile.disturbed()
+        return await publish(view, decision, now=now, meanwhile=meanwhile)
+
+    monkeypatch.setattr(world, "publish", seen_at_once)
+    one.adopt(FleetIntent(()))
+    await one.one_pass()
+    assert world.published == [WRITES]
+    one.disturb(key_of(CHILD))
+    assert world.meanwhile.disturbed()
 
 
 async def test_a_step_that_waits_for_time_is_looked_at_again_then(world: World) -> None:
@@ -157,6 +203,16 @@ def test_steps_of_services_that_were_not_written_are_as_before() -> None:
     kept = after.but_for({chat, other}, before)
     assert kept.services == {chat: before.services[chat], other: ServiceSteps()}
     assert after.but_for((), before) is after
+
+
+def test_pods_that_were_not_asked_are_asked_again() -> None:
+    chat = ServiceKey("demo", "chat")
+    marking = {"l4": Marking(0.0, frozenset({"a", "b"}))}
+    asked = {uid: ("0-2048", 1.0) for uid in ("a", "b")}
+    steps = Steps({chat: ServiceSteps(ranged=asked, marking=marking)}, released={"a": 1.0, "b": 1.0})
+    after = steps.but_for((), Steps(), frozenset({"b"}))
+    of_chat = after.services[chat]
+    assert [set(after.released), set(of_chat.ranged), set(of_chat.marking["l4"].asked)] == [{"a"}] * 3
 
 
 async def test_a_pass_remembers_nothing_of_what_was_not_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from medley_operator.fleet.debounce import Batch, Debounce
 from medley_operator.fleet.health import Heartbeat
 from medley_operator.fleet.loop import FleetLoop, Parts
 from medley_operator.fleet.observe import Observed
-from medley_operator.fleet.publish import Published
+from medley_operator.fleet.publication import CALM, Meanwhile, Published
 from medley_operator.fleet.table_queue import Wishes
 from medley_operator.kube.errors import Unavailable
 from medley_operator.kube.resources import LLM_SERVICES
@@ -76,6 +76,9 @@ class World:
         self._step("observe")
         return Observed(snapshot(service()), frozenset({LLM_SERVICES}), metrics_failed=False)
 
+    async def learn(self, seen: Snapshot) -> None:
+        self._step("learn")
+
     def prepare(self, seen: Snapshot, memory: FleetMemory) -> Prepared:
         self._step("prepare")
         return Prepared(problem=self.problem, services=(), pools=())
@@ -98,7 +101,7 @@ class World:
         self._step("adopt")
 
     async def publish(
-        self, view: ActuatorView, decision: Decision, *, now: str, hurries: Callable[[], bool] = lambda: False
+        self, view: ActuatorView, decision: Decision, *, now: str, meanwhile: Meanwhile = CALM
     ) -> Published:
         self._step("publish")
         return Published(self.troubles)
@@ -142,7 +145,7 @@ async def test_a_round_goes_through_all_steps_and_remembers() -> None:
     loop, parts = world.loop()
     world.clock.now = 100.4
     assert await loop.round(EVENT) is RoundOutcome.PLANNED
-    assert world.steps == ["observe", "prepare", "solve", "conclude", "adopt", "publish"]
+    assert world.steps == ["observe", "prepare", "solve", "conclude", "adopt", "publish", "learn"]
     assert world.available == [frozenset({LLM_SERVICES})]
     assert loop.memory is world.memory
     assert value(parts, "medley_rounds_total", outcome="planned") == 1
@@ -190,7 +193,7 @@ async def test_tables_at_hand_count_in_the_same_round_and_others_are_not_waited_
     loop = FleetLoop(parts, debounce=debounce, deadline_seconds=10.0, clock=world.clock)
     assert await loop.round(EVENT) is RoundOutcome.PLANNED
     assert tables.seen == ([{}, {group(): ()}] if come else [{}])
-    assert world.steps == ["observe", "conclude", "adopt", "publish"]
+    assert world.steps == ["observe", "conclude", "adopt", "publish", "learn"]
     assert value(parts, "medley_capacity_tables_missing") == (0 if come else 1)
 
 

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from medley_operator.domain.engine.startup_protection import PROTECTION
-from medley_operator.domain.rollout.deletion_costs import COST
 from medley_operator.domain.rollout.diff import differences, is_set_by_others
-from medley_operator.domain.values.labels import child_labels
+from medley_operator.domain.values.labels import DELETION_COST, child_labels
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.power import GpuHeld, NodeCaps, leases_by_domain
 from medley_operator.domain.values.snapshot import Manifest
@@ -259,7 +258,7 @@ def test_the_start_up_protection_is_read_off_our_pods_only(labels: dict[str, str
     ("written", "cost"), [("-1000", -1000), ("7", 7), ("many", 0), ("1.5", 0), ("99999999999", 0), (None, 0)]
 )
 def test_the_deletion_cost_is_what_a_replica_set_goes_by(written: str | None, cost: int) -> None:
-    annotations = {} if written is None else {COST: written}
+    annotations = {} if written is None else {DELETION_COST: written}
     assert view(labels=OURS, metadata={"annotations": annotations}).deletion_cost == cost
     assert view(metadata={"annotations": annotations}).deletion_cost == 0
 

@@ -30,7 +30,8 @@ from medley_operator.domain.values.labels import (
 )
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_operator.domain.values.snapshot import ActuatorView, Manifest, ObjectKey, Snapshot
-from medley_operator.fleet.publish import FEWEST_STATUSES, Publisher
+from medley_operator.fleet.publication import FEWEST_STATUSES, Meanwhile
+from medley_operator.fleet.publish import Publisher
 from medley_operator.fleet.write_backoff import WriteBackoff
 from medley_operator.kube.errors import Forbidden, Invalid, Unavailable
 from medley_operator.kube.guards import DryRun, Gated
@@ -111,7 +112,7 @@ async def test_what_happens_meanwhile_puts_off_all_statuses_but_the_first_few_an
     )
     seen = snapshot(*(service(name, uid=f"uid-{name}") for name in names))
     publisher = Publisher(client=client, counter=Exporter(), instance="test", timestamp=lambda: NOW)
-    done = await publisher.publish(seen, what, now=NOW, hurries=lambda: True)
+    done = await publisher.publish(seen, what, now=NOW, meanwhile=Meanwhile(hurries=lambda: True))
     verbs = [verb for verb, _ in client.writes()]
     assert (verbs.count("status"), verbs.count("event"), done.troubles) == (FEWEST_STATUSES, FEWEST_STATUSES, 0)
     await publisher.publish(seen, what, now=NOW)
@@ -396,7 +397,7 @@ async def test_statuses_have_their_time_behind_children_that_hang_whatever_happe
     seen, what = hundreds(client)
     backoff = WriteBackoff(clock=lambda: client.now)
     publisher = Publisher(client=client, counter=Exporter(), instance="t", timestamp=lambda: NOW, backoff=backoff)
-    await publisher.publish(seen, what, now=NOW, hurries=lambda: True)
+    await publisher.publish(seen, what, now=NOW, meanwhile=Meanwhile(hurries=lambda: True))
     assert len([1 for verb, _ in client.writes() if verb == "status"]) == 65
 
 
@@ -407,7 +408,7 @@ async def test_an_event_is_answered_before_the_rest_of_the_statuses_of_a_quick_p
     seen, what = hundreds(client)
     backoff = WriteBackoff(clock=lambda: client.now)
     publisher = Publisher(client=client, counter=Exporter(), instance="t", timestamp=lambda: NOW, backoff=backoff)
-    await publisher.publish(seen, what, now=NOW, hurries=lambda: True)
+    await publisher.publish(seen, what, now=NOW, meanwhile=Meanwhile(hurries=lambda: True))
     assert len([1 for verb, _ in client.writes() if verb == "apply"]) == 260
     assert len([1 for verb, _ in client.writes() if verb == "status"]) == FEWEST_STATUSES
 

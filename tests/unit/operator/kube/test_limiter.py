@@ -10,7 +10,7 @@ from medley_operator.domain.values.snapshot import ObjectKey
 from medley_operator.kube.errors import Forbidden, KubeError, Throttled, Unavailable
 from medley_operator.kube.limiter import LONGEST_PAUSE_SECONDS, MOST_TRIES, RateLimited, TokenBucket
 from tests.unit.operator.fleet.fake_kube import FakeKubeClient
-from tests.unit.operator.fleet.objects import child
+from tests.unit.operator.fleet.objects import child, service_manifest
 
 KEY = ObjectKey("Deployment", "demo", "chat-l4")
 
@@ -64,6 +64,26 @@ async def test_writes_are_limited_to_20_a_second_after_a_burst_of_50() -> None:
     for index in range(90):
         await client.apply(child("Deployment", f"chat-{index}"))
     assert time.now == pytest.approx(2.0)
+
+
+def test_a_token_with_others_to_spare_is_waited_for_longer() -> None:
+    bucket = TokenBucket(qps=20.0, burst=50)
+    assert [round(bucket.take(0.0, spared=10.0), 3) for _ in range(42)] == [0.0] * 40 + [0.05, 0.1]
+    assert bucket.take(0.0) == 0.0
+
+
+async def test_a_flood_of_statuses_leaves_a_part_of_the_burst_to_children() -> None:
+    """500 statuses and Events, and a child that others changed waited for its turn among them."""
+    time = Time()
+    client = limited(FakeKubeClient(), time)
+    status = {**service_manifest(), "status": {"mix": "l4:1/1"}}
+    client._inner.put(status)  # type: ignore[attr-defined]
+    for _ in range(60):
+        await client.apply_status(status)
+    assert time.now == pytest.approx(1.0)
+    for index in range(11):
+        await client.apply(child("Deployment", f"chat-{index}"))
+    assert time.now == pytest.approx(1.05)
 
 
 async def test_a_burst_of_writes_does_not_hold_up_the_next_look() -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import yaml
 
 from medley_operator.kube.service_proxy import service_proxy
 from medley_operator.metrics.prometheus import Prometheus
+from tests.loopback import Asked, served
 
 
 @pytest.fixture
@@ -19,23 +18,12 @@ def asked() -> Iterator[tuple[str, list[tuple[str, str, str | None]]]]:
     """An API server that answers as Prometheus does, and what it was asked: verb, path, authorization."""
     requests: list[tuple[str, str, str | None]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            requests.append((self.command, self.path, self.headers["Authorization"]))
-            body = b'{"status":"success","data":{"resultType":"scalar","result":[1,"1700000000"]}}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(asked: Asked) -> bytes:
+        requests.append((asked.verb, asked.path, asked.headers["Authorization"]))
+        return b'{"status":"success","data":{"resultType":"scalar","result":[1,"1700000000"]}}'
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", requests
-    server.shutdown()
-    server.server_close()
+    with served(answer) as port:
+        yield f"http://127.0.0.1:{port}", requests
 
 
 async def test_prometheus_is_read_through_the_api_server(

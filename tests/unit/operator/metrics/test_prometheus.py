@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 
 import httpx
@@ -31,6 +33,33 @@ async def refusal(handler: Handler) -> PrometheusUnavailableError:
 async def test_vector() -> None:
     data = {"resultType": "vector", "result": [{"metric": {"a": "b"}, "value": [NOW, "1.5e+1"]}]}
     assert await client_of(lambda _request: success(data)).vector("up", at=NOW) == (VectorSample({"a": "b"}, 15.0),)
+
+
+@pytest.mark.parametrize("kind", ["vector", "matrix"])
+async def test_an_answer_is_read_in_a_thread_and_others_wait_for_it(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Days of rates of a fleet are megabytes, and no event was answered while they were read."""
+    threads: list[str] = []
+    reading = threading.Lock()
+
+    def read(_answer: bytes) -> tuple[()]:
+        threads.append(threading.current_thread().name)
+        assert reading.acquire(blocking=False)
+        time.sleep(0.01)
+        reading.release()
+        return ()
+
+    monkeypatch.setattr(module, {"vector": "_samples", "matrix": "_series"}[kind], read)
+    client = client_of(lambda _request: success({}))
+
+    async def ask() -> None:
+        if kind == "vector":
+            await client.vector("up", at=NOW)
+        else:
+            await client.matrix("up", start=NOW, end=NOW, step_seconds=1.0)
+
+    await asyncio.gather(ask(), ask(), ask())
+    assert len(threads) == 3
+    assert threading.main_thread().name not in threads
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from medley_operator.domain.rollout.deletion_costs import COST, FIRST
+from medley_operator.domain.rollout.deletion_costs import FIRST
 from medley_operator.domain.rollout.removals import PROVEN_SECONDS
+from medley_operator.domain.values.labels import DELETION_COST
 from medley_operator.domain.values.leadtime import Component, Start, unix_seconds
 from medley_operator.domain.values.snapshot import Snapshot
 from medley_operator.domain.values.views import Autoscaler, PodView, Taint
@@ -77,7 +78,7 @@ def test_replicas_move_off_a_node_that_is_going_one_at_a_time(fields: dict[str, 
     assert left == sorted(left, reverse=True)
     assert left[-1] == 0
     told = [note for each in done for note in each.decision.pod_notes]
-    assert [note.annotations for note in told] == [{COST: str(FIRST)}] * 4
+    assert [note.annotations for note in told] == [{DELETION_COST: str(FIRST)}] * 4
 
 
 def test_a_node_that_is_going_for_a_moment_moves_nothing() -> None:

@@ -134,3 +134,47 @@ def test_a_new_variant_starts_with_the_new_template_at_once() -> None:
     snapshot = replace(steady.snapshot, services=services, profiles=(make.profile(image=NEW),))
     done = run(snapshot, steady.memory, steps=steady.steps, at_seconds=300.0)
     assert ("b", "h100") in rolled(done)
+
+
+def strategies(done: Round) -> set[int]:
+    """maxSurge of the Deployments that were written in this round."""
+    return {
+        apply.manifest["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+        for apply in done.decision.applies
+        if apply.manifest["kind"] == DEPLOYMENT
+    }
+
+
+def filled_up() -> Round:
+    """Two settled services, whose pool has no room left for a surge since then."""
+    roomy = make.snapshot(*(make.service(f"chat-{number}", spec=ONE) for number in range(2)))
+    fleet = settle(replace(roomy, pools=(make.pool("h100", gpu="H100", gpus_per_node=1),)))
+    full = replace(fleet.snapshot, pools=(make.pool("h100", gpu="H100", gpus_per_node=1, nodes=2),))
+    return run(full, fleet.memory, steps=fleet.steps, at_seconds=fleet.at_seconds + 30.0)
+
+
+def test_a_pool_that_fills_up_writes_no_deployment() -> None:
+    """One pod took the last GPU of a pool, and 250 Deployments were written to say that none of them may surge."""
+    assert strategies(filled_up()) == set()
+
+
+def test_the_write_that_rolls_brings_the_strategy_that_the_pool_has_room_for() -> None:
+    assert strategies(edited(filled_up(), image=NEW)) == {0}
+
+
+def test_a_deployment_that_rolls_gets_the_strategy_at_once() -> None:
+    done = filled_up()
+    rolling = {
+        key: {**each, "status": {**each["status"], "updatedReplicas": 0}} if key.kind == DEPLOYMENT else each
+        for key, each in done.snapshot.children.items()
+    }
+    assert strategies(run(replace(done.snapshot, children=rolling), done.memory, steps=done.steps)) == {0}
+
+
+def test_a_strategy_that_is_none_of_ours_is_put_back() -> None:
+    done = filled_up()
+    recreated = {
+        key: {**each, "spec": {**each["spec"], "strategy": {"type": "Recreate"}}} if key.kind == DEPLOYMENT else each
+        for key, each in done.snapshot.children.items()
+    }
+    assert strategies(run(replace(done.snapshot, children=recreated), done.memory, steps=done.steps)) == {0}

@@ -389,9 +389,7 @@ FAULTS: dict[str, Fault] = {
         serving,
         looks(pools=(make.pool(nodes=0),)),
         (),
-        green("Serving", "Optimal", "Sufficient", "Routed"),
-        # Its Deployment may not surge any more, which its controller has yet to see.
-        shown="Progressing",
+        green("Serving", "Optimal", "Sufficient", "AllReady", "Routed"),
     ),
     "no node has room for a whole replica": Fault(
         nothing,

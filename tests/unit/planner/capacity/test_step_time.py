@@ -87,6 +87,30 @@ def test_unfused_kernels_of_experts_read_no_faster_on_faster_memory() -> None:
     assert expert_bytes_per_second("B200", Precision.FP4) > 7e12
 
 
+def test_beyond_the_captured_graphs_a_step_takes_at_least_what_the_cpu_takes_to_launch_it() -> None:
+    def prompt(model: str, card: str, degree: int, tokens: float, groups: int = 1) -> float:
+        shape = bundled_shape(model)
+        layout = Layout(gpu(card), degree, shape.precision, attention_data_parallel=groups)
+        step = StepTime(shape, layout)
+        return step.seconds(prefill_tokens=tokens, prefill_attended=0, decode_sequences=0, kv_tokens=0)
+
+    launch = StepTime(bundled_shape("openai/gpt-oss-120b"), Layout(gpu("B200"))).constants["_launch"]
+    captured, launched = (prompt("openai/gpt-oss-120b", "B200", 8, tokens) for tokens in (512.0, 513.0))
+    assert captured < launch < launched < launch + 0.001, "many GPUs wait for the CPU"
+    half, whole = (prompt("openai/gpt-oss-120b", "H200", 1, tokens) for tokens in (4096.0, 8192.0))
+    assert whole == pytest.approx(2.0 * half, rel=0.02), "long prompts keep one GPU busy"
+    within, beyond = (prompt("openai/gpt-oss-120b", "B200", 8, tokens, groups=4) for tokens in (2048.0, 2049.0))
+    assert within < launch < beyond, "each group has graphs of its own"
+
+
+def test_groups_of_data_parallel_attention_plan_and_sample_at_once() -> None:
+    def sequence(groups: int) -> float:
+        layout = Layout(gpu("H200"), 8, Precision.FP8, attention_data_parallel=groups)
+        return StepTime(bundled_shape("deepseek-ai/DeepSeek-V3"), layout).constants["_sequence"]
+
+    assert [sequence(groups) for groups in (1, 4, 8)] == pytest.approx([8e-6, 2e-6, 1e-6])
+
+
 def test_before_0_14_steps_read_all_experts_in_fp8() -> None:
     def decode(version: str) -> float:
         layout = Layout(gpu("H200"), tensor_parallel=4, precision=Precision.FP8, engine_version=version)

@@ -137,14 +137,43 @@ def test_what_no_load_can_cure_is_told_and_not_paid_for() -> None:
     assert not found.checked["chat"].attains
 
 
-def test_services_that_are_not_reached_are_unchecked_and_come_first_next_time() -> None:
+def _three() -> tuple[Problem, dict[str, Subject]]:
     problem, subjects = problem_of()
     names = ("a", "b", "c")
     many = replace(problem, services=tuple(replace(problem.services[0], name=name) for name in names))
-    wanted = dict.fromkeys(names, subjects["chat"])
+    return many, dict.fromkeys(names, subjects["chat"])
+
+
+@pytest.mark.parametrize("look", [0.0, 1.6])
+def test_services_that_are_not_reached_are_unchecked_and_come_first_next_time(
+    look: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a look takes, while the deadline does not bind."""
+    monkeypatch.setattr(checking, "MOST_LOOKS", 2)
+    many, wanted = _three()
     memory = CheckMemory()
-    reached = [set(check(many, wanted, Planner(look=1.6), memory).checked) for _ in range(3)]
+    reached = [set(check(many, wanted, Planner(look=look), memory).checked) for _ in range(3)]
     assert reached == [{"a", "b"}, {"a", "b", "c"}, {"a", "b", "c"}]
+
+
+def test_no_service_is_looked_at_after_the_deadline() -> None:
+    many, wanted = _three()
+    assert set(check(many, wanted, Planner(seconds=10.0)).checked) == set()
+    assert set(check(many, wanted, Planner(seconds=4.0, look=1.6)).checked) == {"a", "b"}
+
+
+def test_the_first_plan_leaves_time_for_its_check() -> None:
+    given: list[float] = []
+
+    class Watched(Planner):
+        def solve(self, problem: Problem, /, *, deadline_seconds: float, last: Plan | None) -> Plan:
+            given.append(deadline_seconds)
+            return super().solve(problem, deadline_seconds=deadline_seconds, last=last)
+
+    many, wanted = _three()
+    check(many, wanted, Watched())
+    check(many, {}, Watched())
+    assert given[0] < 10.0 == given[1]
 
 
 def test_a_correction_that_comes_too_late_counts_in_the_next_round() -> None:

@@ -75,7 +75,14 @@ BAD = {
     "-1e308,2,3\n1e308,2,3\n": "request 1: field arrival_seconds is 1e+308: it is inf s after the first arrival",
     "time,isl,osl\n5,1,2\n2023-11-16 18:15:46.68,1,2\n": "all in seconds or all as date and time",
     "time,isl,osl,isl\n5,1,2,3\n": "line 1: has the field isl twice; keep one of them",
-    "[" * 100_000: "line 1: is not JSON",
+    "[" * 100_000: "request 0: is not JSON",
+    "[": "request 0: is not JSON (it ends within the list); write a list of requests",
+    '[{"timestamp": 1, "input_length": 2, "output_length": 3}': "request 1: is not JSON (before it comes the end",
+    '[{"timestamp": 1, "input_length": 2, "output_length": 3} {}]': "request 1: is not JSON (before it comes { and no",
+    '[{"timestamp": 1, "input_length": 2, "output_length": 3}, {"timestamp"]': "request 1: is not JSON (Expecting ':'",
+    '[{"timestamp": 1, "input_length": 2, "output_length": 3}] 5': "request 1: is not JSON (5 follows its list)",
+    '[{"timestamp": 1, "timestamp": 2}]': 'request 0: has the field "timestamp" twice',
+    "[]": "has no request below its header",
     '{"a":' * 100_000: "line 1: is not JSON",
     "\0\0": "no request below its header",
     '{"timestamp": 1, "timestamp": 2, "input_length": 1, "output_length": 3}': 'has the field "timestamp" twice',
@@ -84,6 +91,16 @@ BAD = {
     '{"input_lens": [1], "output_lens": [1, 2], "start_times": [1]}': "lists differ in length",
     '{"input_lens": 3, "output_lens": [1], "start_times": [1]}': "field input_lens is 3: give a list",
 }
+
+
+@pytest.mark.parametrize("spaces", ["", "\n  " * 700_000], ids=["dense", "loose"])
+def test_a_list_is_read_across_blocks_of_the_file(spaces: str, tmp_path: Path) -> None:
+    entry = '{"arrival_seconds": %d, "prompt_tokens": 2, "generation_tokens": 3, "hash_ids": [1, 2, 3, 4, 5, 6, 7, 8]}'
+    rows = [entry % number for number in range(30_000)]
+    text = f"\n[{spaces}{','.join(rows[:2])},{spaces}{','.join(rows[2:])}{spaces}]{spaces}"
+    trace = read_trace(write(tmp_path, "list.json", text))
+    assert len(text) > 2**21
+    assert trace.arrival_seconds.tolist() == [float(number) for number in range(30_000)]
 
 
 @pytest.mark.parametrize("text", BAD, ids=range(len(BAD)))

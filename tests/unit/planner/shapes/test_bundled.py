@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from medley_planner.shapes import Precision, UnknownModel, bundled_models, bundled_shape
+from medley_planner.shapes import Precision, UnknownModel, bundled, bundled_models, bundled_shape
 from medley_planner.shapes.bundled import BundledModel
 
 COUNTED_WITH_DRAFT = ("XiaomiMiMo/MiMo-7B-Base", "XiaomiMiMo/MiMo-7B-RL")
@@ -118,3 +118,10 @@ def test_unknown_model_suggests_and_names_the_way_out() -> None:
     with pytest.raises(UnknownModel) as far:
         bundled_shape("hf://acme/zzz")
     assert far.value.close == ()
+
+
+def test_no_model_is_made_but_the_one_that_is_asked_for() -> None:
+    """All of them take longer than a small plan."""
+    bundled._bundled.cache_clear()
+    bundled_shape("openai/gpt-oss-20b")
+    assert bundled._bundled.cache_info().currsize == 1

@@ -23,6 +23,8 @@ _MOST_STATES, _MOST_ROUGHLY = 4000, 500
 """Fleets under way of one service, more of which are not worth their time; and while prices are still far off."""
 _AT_ONCE = 64
 """Services whose fleets are enumerated together."""
+_HARDLY = 0.05
+"""Part of its price by which what leaving out demand costs may exceed a replica that is hardly worth it."""
 _WIDENINGS = 6
 _AT_FIRST = 0.004
 """Part of the relaxation's value that the first window of a service with rules is wide."""
@@ -135,6 +137,9 @@ def _search(
     cover = covering(part)
     ruled = part.rules.any
     relaxed = relax(tilted, cover, shed)
+    # Where a replica is hardly worth more than what it serves, any number of them is near the cheapest.
+    open_ended = (slack > 0) & (shed <= relaxed.rate * (1 + _HARDLY))
+    relaxed = replace(relaxed, cut=np.where(open_ended, -1, relaxed.cut))
     simple = np.where(ruled & np.isfinite(known), np.inf, simple_price(part, prices, cover, shed))
     within = np.minimum(known, simple)
     window = np.where(np.isfinite(within), within - relaxed.value, relaxed.value)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from medley_operator.domain.cluster.relevance import bears_on_plans
+from medley_operator.domain.cluster.relevance import bears_on_plans, is_disturbed
 from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE
 from medley_operator.domain.values.power import GpuHeld
+from medley_operator.domain.values.snapshot import Manifest
 from medley_operator.domain.values.views import PodTrouble, PodView
 from tests.unit.operator import factories as make
 
@@ -82,3 +83,31 @@ def test_a_power_domain_wakes_it_by_its_level_and_not_by_its_watts() -> None:
 
 def test_the_caps_of_nodes_do_not() -> None:
     assert not bears_on_plans("NodePowerCap", (), (GpuHeld(79),))
+
+
+CHILD: Manifest = {
+    "metadata": {"labels": {MANAGED_BY: MANAGED_BY_VALUE}},
+    "spec": {"replicas": 2},
+    "status": {"replicas": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "disturbed"),
+    [
+        (CHILD, {**CHILD, "spec": {"replicas": 0}}, True),
+        (CHILD, {**CHILD, "metadata": {"labels": {}}}, True),
+        (CHILD, None, True),
+        (CHILD, {**CHILD, "status": {"replicas": 1}}, False),
+        (None, CHILD, False),
+        (
+            {"metadata": {}, "spec": {"gatewayClassName": "a"}},
+            {"metadata": {}, "spec": {"gatewayClassName": "b"}},
+            False,
+        ),
+        (make.service(), make.service(generation=2), False),
+        (None, None, False),
+    ],
+)
+def test_a_child_that_others_change_or_delete_is_disturbed(old: object, new: object, disturbed: bool) -> None:
+    assert is_disturbed(old, new) is disturbed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from medley_operator.api.v1alpha1 import LLMService, MedleyPolicy
@@ -13,6 +13,7 @@ from medley_operator.domain.power.gpu_sum import GpuReadings
 from medley_operator.domain.power.limits import CapRules
 from medley_operator.domain.power.report import NoticeKind
 from medley_operator.domain.power.view import MeterFault, PowerView
+from medley_operator.domain.values.labels import MANAGED_BY, MANAGED_BY_VALUE, SERVICE
 from medley_operator.domain.values.leadtime import utc_text
 from medley_operator.domain.values.snapshot import InvalidObject
 from medley_operator.domain.values.views import NodeView, PodView
@@ -29,10 +30,14 @@ def node(name: str, rack: str, *, product: str = "NVIDIA-H100-80GB-HBM3") -> Nod
     return NodeView(name, {"rack": rack, "nvidia.com/gpu.product": product}, {"nvidia.com/gpu": GPUS})
 
 
-def pod(service: str, on: str, gpus: int = GPUS, *, name: str = "", namespace: str = "team") -> PodView:
-    labels = {"medley.dev/service": service} if service else {}
+def pod(
+    service: str, on: str, gpus: int = GPUS, *, name: str = "", namespace: str = "team", power_limit: str = ""
+) -> PodView:
+    """Without a service: one that is not ours."""
+    labels = {SERVICE: service, MANAGED_BY: MANAGED_BY_VALUE} if service else {}
     name = name or f"{service}-0"
-    return PodView(namespace, name, f"uid-{name}", {"nvidia.com/gpu": gpus}, node=on, labels=labels)
+    needs = {"nvidia.com/gpu": gpus}
+    return PodView(namespace, name, f"uid-{name}", needs, node=on, labels=labels, power_limit=power_limit)
 
 
 def service(name: str, priority: str, *, namespace: str = "team") -> LLMService:
@@ -64,6 +69,7 @@ class Power:
     said: list[tuple[NoticeKind, str]] = field(default_factory=list)
     writes: int = 0
     holder: str = "one"
+    annotates_pods: bool = False
     _controller: PowerController | None = None
 
     def rack(self, name: str, *, nodes: int = 2, budget: float = 12000, reported: bool = True, **spec: Any) -> None:
@@ -142,7 +148,7 @@ class Power:
 
     def _round(self) -> PowerDecision:
         if self._controller is None:
-            self._controller = PowerController(CapRules(self.holder, 30))
+            self._controller = PowerController(CapRules(self.holder, 30, self.annotates_pods))
         readings: dict[str, MeterAnswer | MeterFault] = {}
         for name, watts in self.watts.items():
             if isinstance(watts, MeterFault):
@@ -170,6 +176,10 @@ class Power:
             before = self.caps.get(write.node)
             cap = NodePowerCap.model_validate(write.manifest)
             self.caps[write.node] = cap if before is None else before.model_copy(update={"spec": cap.spec})
+        for note in decision.notes:
+            (text,) = note.annotations.values()
+            marked = {each.uid: replace(each, power_limit=text or "") for each in self.pods if each.uid == note.uid}
+            self.pods = [marked.get(each.uid, each) for each in self.pods]
         for delete in decision.deletes:
             del self.caps[delete.key.name]
         for status in decision.statuses:
@@ -179,4 +189,4 @@ class Power:
                 parsed = type(old.status).model_validate(status.status)
                 objects[status.key.name] = old.model_copy(update={"status": parsed})
         self.said += [(notice.kind, notice.about.name) for notice in decision.notices]
-        self.writes += len(decision.caps) + len(decision.statuses)
+        self.writes += len(decision.caps) + len(decision.statuses) + len(decision.notes)

@@ -12,7 +12,8 @@ from medley_operator.api.v1alpha1 import Condition
 from medley_operator.domain.report.platform_status import NODES_SHARED, PODS_SEEN, PRICE_KNOWN
 from medley_operator.domain.report.pool_supply import DEVICES_OFFERED, STOCK_LIMITED
 from medley_operator.domain.report.service_conditions import SERVICE_CONDITIONS
-from medley_operator.domain.speed.profiles import ACCEPTED, IN_USE
+from medley_operator.domain.speed.profiles import IN_USE
+from medley_operator.domain.values.conditions import ACCEPTED
 from medley_operator.domain.values.snapshot import InvalidObject
 from tests.unit.operator import factories as make
 from tests.unit.operator.documented import SERVICE, documented

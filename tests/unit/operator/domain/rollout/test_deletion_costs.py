@@ -10,7 +10,6 @@ import pytest
 
 from medley_operator.domain.cluster.leaving import LeavingNodes
 from medley_operator.domain.rollout.deletion_costs import (
-    COST,
     FIRST,
     MOST_NOTES,
     PATIENCE_SECONDS,
@@ -21,6 +20,7 @@ from medley_operator.domain.rollout.deletion_costs import (
 )
 from medley_operator.domain.rollout.step_memory import ServiceSteps, Shrink
 from medley_operator.domain.values import labels
+from medley_operator.domain.values.labels import DELETION_COST
 from medley_operator.domain.values.views import PodView
 from tests.unit.operator import factories as make
 from tests.unit.operator.domain.rollout.test_removals import variant
@@ -113,7 +113,7 @@ def test_a_cost_that_others_set_ranks_before_all_else() -> None:
 
 
 def told(pods: Sequence[PodView], going: Sequence[PodView]) -> dict[str, str | None]:
-    return {note.key.name: note.annotations[COST] for note in cost_notes(pods, going)}
+    return {note.key.name: note.annotations[DELETION_COST] for note in cost_notes(pods, going)}
 
 
 def test_a_cost_is_set_where_it_is_not_seen_and_taken_from_who_stays() -> None:

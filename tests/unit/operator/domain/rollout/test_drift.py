@@ -32,6 +32,25 @@ def rounds(observed: Manifest, *, every: float, count: int, start: Drift | None 
     return made
 
 
+@pytest.mark.parametrize(
+    ("changed", "calm"),
+    [
+        ({"metadata": {"annotations": {}}}, True),
+        ({"spec": {"revisionHistoryLimit": 9}}, True),
+        ({"metadata": {"labels": {}}}, False),
+        ({"spec": {"replicas": 0}}, False),
+        ({"spec": {"replicas": 0}, "metadata": {"annotations": {}}}, False),
+    ],
+)
+def test_only_what_changes_nothing_that_runs_may_wait(changed: dict[str, dict[str, Any]], calm: bool) -> None:
+    observed = held()
+    for part, fields in changed.items():
+        observed[part].update(fields)
+    made = repair(deployment(), observed, Drift())
+    assert made.manifest is not None
+    assert made.calm is calm
+
+
 def test_a_field_taken_back_five_times_in_ten_minutes_is_left_and_told() -> None:
     made = rounds(held(replicas=9), every=16.0, count=10)
     assert [each.manifest is not None for each in made] == [True] * 5 + [False] * 5

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from medley_operator.api.v1alpha1.status import GPUPoolStatus
 from medley_operator.domain import act as acting
 from medley_operator.domain.act import act
 from medley_operator.domain.conclude import conclude
@@ -94,6 +95,17 @@ def test_a_status_that_was_not_written_is_handed_out_again_and_not_worked_out(fl
 
 def test_what_is_seen_beside_the_services_counts(fleet: Fleet) -> None:
     fleet.view = replace(fleet.view, gateways=frozenset())
+    assert fleet.act() == ["one", "two"]
+
+
+def test_the_status_of_a_pool_counts_for_nothing(fleet: Fleet) -> None:
+    """Each round writes some of them, and the pass after it looked at all services anew."""
+    first, *others = fleet.view.pools
+    told = first.model_copy(update={"status": GPUPoolStatus(planned_gpus=first.status.planned_gpus + 1)})
+    fleet.view = replace(fleet.view, pools=(told, *others))
+    assert fleet.act() == []
+    edited = first.model_copy(update={"metadata": first.metadata.model_copy(update={"generation": 2})})
+    fleet.view = replace(fleet.view, pools=(edited, *others))
     assert fleet.act() == ["one", "two"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -40,6 +40,8 @@ class Server:
         self.uids: list[str] = []
         self.written, self.refused = asyncio.Event(), asyncio.Event()
         self.refuses = False
+        self.hangs: asyncio.Event | None = None
+        """No status is answered before it is set."""
         self.selector = ""
         self._version = 1
 
@@ -64,6 +66,8 @@ class Server:
     ) -> Manifest:
         assert (manifest["metadata"]["name"], field_manager) == ("node-1", "medley-agent")
         self.uids.append(manifest["metadata"]["uid"])
+        if self.hangs is not None:
+            await self.hangs.wait()
         if self.refuses:
             self.refused.set()
             raise Forbidden("no right to write it")
@@ -170,3 +174,25 @@ async def test_an_object_that_is_made_anew_gets_a_status_too(world: World) -> No
     world.server.send(again, WatchType.ADDED)
     await world.first_status()
     assert world.server.uids == ["uid-1", "uid-2"]
+
+
+async def test_a_server_that_does_not_answer_a_status_holds_up_neither_orders_nor_the_end_of_the_lease(
+    world: World,
+) -> None:
+    world.server.hangs = asyncio.Event()
+    world.server.send(node_power_cap(revision=1, duration=600), WatchType.ADDED)
+    await until(lambda: world.server.uids == ["uid-1"])
+    # A lease that is over: the safe limits, which are not of the orders.
+    world.server.send(node_power_cap(revision=2, duration=5, renewed=-60))
+    await until(lambda: world.board.limit_watts == 200.0)
+    assert world.server.statuses == []
+    assert world.server.uids == ["uid-1"], "one status at a time"
+    world.server.hangs.set()
+    await until(lambda: bool(world.server.statuses) and world.server.statuses[-1]["state"] == "Safe")
+    assert [status["observedRevision"] for status in world.server.statuses] == [1, 2]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - the agent tells nobody of what is waited for
+            await asyncio.sleep(0.02)

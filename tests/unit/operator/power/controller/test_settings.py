@@ -26,12 +26,17 @@ def test_defaults() -> None:
     settings = read()
     assert (settings.period_seconds, settings.cap_lease_seconds, settings.lease_duration_seconds) == (1.0, 30, 6)
     assert not settings.dry_run
+    assert not settings.dynamo_annotations
     assert settings.mode.writes_children
 
 
 def test_replicas_have_leases_that_outlast_a_change_of_leader() -> None:
     assert read(MEDLEY_CAP_LEASE_SECONDS="18", **ELECTION).leader_election
     assert read(MEDLEY_CAP_LEASE_SECONDS="10").cap_lease_seconds == 10
+
+
+def test_dynamo_annotations_are_switched_on() -> None:
+    assert read("--dynamo-annotations", "on").dynamo_annotations
 
 
 def test_hooks() -> None:

@@ -9,7 +9,7 @@ from medley_operator.domain.power.controller import PowerDecision
 from medley_operator.domain.power.limits import CapWrite
 from medley_operator.domain.power.report import NoticeKind
 from medley_operator.domain.power.tell import Notice
-from medley_operator.domain.values.decision import StatusWrite
+from medley_operator.domain.values.decision import PodNote, StatusWrite
 from medley_operator.domain.values.snapshot import Manifest, ObjectKey
 from medley_operator.kube.errors import Unavailable
 from medley_operator.power.controller.writer import PowerWriter
@@ -118,3 +118,18 @@ def test_a_write_that_failed_waits_and_holds_up_no_other() -> None:
     assert [name for verb, name in client.calls if verb == "apply"].count("NodePowerCap a") == 3
     assert counts.failures == ["apply"] * 3
     assert counts.wrote_verbs == ["apply NodePowerCap"] * 5
+
+
+def test_a_pod_is_annotated_once_and_one_that_is_gone_is_no_failure() -> None:
+    pod = ObjectKey("Pod", "team", "a")
+    notes = tuple(PodNote(ObjectKey("Pod", "team", name), "uid-1", {"limit": "250"}, "held") for name in ("a", "gone"))
+
+    async def steps(writer: PowerWriter, client: FakeKubeClient) -> None:
+        client.put({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "team", "uid": "uid-1"}})
+        writer.want(PowerDecision(notes=notes))
+        await turns()
+
+    client, counts = played(steps)
+    assert client.objects[pod]["metadata"]["annotations"] == {"limit": "250"}
+    assert counts.wrote_verbs == ["annotate Pod"]
+    assert counts.failures == []

@@ -10,13 +10,14 @@ from tests.generator import fleet, scarce
 
 
 def test_a_fleet_leaves_out_little_more_than_it_must() -> None:
-    """Columns alone left out 2.3 times as much of Normal, and exchanges between priorities 1.4 times."""
+    """With priorities as weights columns left out 2.3 times as much of Normal, and exchanges between priorities 1.4
+    times."""
     problem = scarce(fleet(42, seed=1), demand_factor=1.3)
     found = plan(problem, deadline_seconds=60.0, clock=process_time)
     assert not verify(problem, found)
     assert [one.priority for one in found.shortages] == [Priority.NORMAL, Priority.LOW]
     normal, low = found.shortages
-    assert normal.least_rps <= normal.unserved_rps <= 1.06 * normal.least_rps
+    assert normal.least_rps <= normal.unserved_rps <= 1.02 * normal.least_rps
     assert 0 < low.least_rps <= low.unserved_rps
     left_out = {priority: 0.0 for priority in Priority}
     for service, planned in zip(problem.services, found.services, strict=True):
