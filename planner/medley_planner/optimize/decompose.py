@@ -152,7 +152,7 @@ def _coupled(problem: Problem, room: Room) -> list[list[int]]:
 
     first_user: dict[Hashable, int] = {}
     for index, service in enumerate(problem.services):
-        for tie in sorted(set(_ties(service, room)), key=str):
+        for tie in set(_ties(service, room)):
             mine, theirs = group_of(index), group_of(first_user.setdefault(tie, index))
             joined[max(mine, theirs)] = min(mine, theirs)
     groups: dict[int, list[int]] = {}

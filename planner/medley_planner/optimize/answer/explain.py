@@ -181,7 +181,7 @@ def _never_fits(task: Task, index: int, room: Room) -> tuple[OmittedReason, str]
 
 
 def _out_of(limit: Limit, variant: Variant, room: Room, left: Room) -> tuple[OmittedReason, str]:
-    rest = max(0.0, left.left[left.limits.index(limit)])
+    rest = max(0.0, *(left.left[row] for row, _ in left.uses(variant) if left.limits[row] is limit))
     if limit.kind is LimitKind.QUOTA_GPUS:
         return OmittedReason.OUT_OF_QUOTA, (
             f"quota {limit.name} allows {limit.total:.0f} GPUs, the plan leaves {rest:.0f} of them, "

@@ -67,6 +67,11 @@ class ColumnCase:
             seconds_left=self.seconds_left,
         )
 
+    @property
+    def enough(self) -> float:
+        """The gap below which nothing more is tried after rounding."""
+        return max(self.relative_gap, self.effort.rounded)
+
     def gap(self, numbers: Ints, bound: float) -> float:
         """Gap of the choice of these columns, relative, with the cost of the minima."""
         minima = float(self.fleet.base.sum())
@@ -85,7 +90,15 @@ class ColumnCase:
             return None
         given = options(self.book, numbers, objective)
         weights = self.weights(agreed)[given.number]
-        choice = round_off(given, weights, self.stock, services=self.services, seconds_left=self.seconds_left)
+        choice = round_off(
+            given,
+            weights,
+            self.stock,
+            services=self.services,
+            prices=agreed.prices,
+            enough=agreed.bound + self.enough * abs(agreed.bound + float(self.fleet.base.sum())),
+            seconds_left=self.seconds_left,
+        )
         return None if choice is None else given.number[choice]
 
     def chosen_from(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medley_planner.optimize.columns.breakout import fitting
 from medley_planner.optimize.columns.column_pool import ColumnPool
 from medley_planner.optimize.columns.service_arrays import Floats, Ints
 
@@ -18,8 +19,6 @@ _FIRSTS = 150
 """Swaps that do not fit of which each is tried with a second one that makes room."""
 _BATCH = 40
 """Swaps that are made between two looks at all columns."""
-_MOST_STUCK, _HEAVIER = 60, 3.0
-"""How often a repair may be stuck, and how many times as heavy the limits that are still exceeded then become."""
 _SPARE = 1e-9
 
 
@@ -49,16 +48,30 @@ def options(book: ColumnPool, numbers: Ints, objective: Floats) -> Options:
 
 
 def round_off(
-    given: Options, weights: Floats, stock: Floats, *, services: int, seconds_left: Callable[[], float]
+    given: Options,
+    weights: Floats,
+    stock: Floats,
+    *,
+    services: int,
+    prices: Floats,
+    enough: float,
+    seconds_left: Callable[[], float],
 ) -> Ints | None:
-    """The heaviest column of each service, then the least costly swaps until all fit; None if they do not come to fit.
+    """The heaviest column of each service, then swaps until all fit; None if they do not come to fit.
 
-    `weights` are the relaxation's, by column of `given`. The choice is by position in `given`.
+    `weights` are the relaxation's, by column of `given`, `prices` its prices of the limits. The best of a few, or the
+    first of which the objective is at most `enough`. The choice is by position in `given`.
     """
     order = np.lexsort((np.arange(len(weights)), -weights, given.row))
-    choice = order[np.searchsorted(given.row[order], np.arange(services))]
-    fitting = _repair(given, choice, stock)
-    return improve(given, fitting, stock, seconds_left=seconds_left) if fitting is not None else None
+    heaviest = order[np.searchsorted(given.row[order], np.arange(services))]
+    best: Ints | None = None
+    for choice in fitting(given.row, given.objective, given.use, heaviest, stock=stock, prices=prices):
+        found = improve(given, choice, stock, seconds_left=seconds_left)
+        if best is None or given.value(found) < given.value(best):
+            best = found
+        if given.value(best) <= enough:
+            break
+    return best
 
 
 def improve(given: Options, choice: Ints, stock: Floats, *, seconds_left: Callable[[], float]) -> Ints:
@@ -114,40 +127,3 @@ def _pair(given: Options, better: Ints, gain: Floats, takes: Floats, left: Float
             second = seconds[gain[seconds].argmax()]
             best, found = gain[first] + gain[second], np.array([first, second])
     return found
-
-
-def _repair(given: Options, choice: Ints, stock: Floats) -> Ints | None:
-    """Where no swap makes less of the excess of all limits, those that are exceeded weigh more from then on, so that
-    others are exceeded in their place until all come to fit (breakout local search, Morris 1993)."""
-    choice = choice.copy()
-    scale = np.maximum(stock, 1.0)
-    stuck = 0
-    for _ in range(_MOST_SWAPS):
-        excess = given.used(choice) - stock
-        if (excess <= _SPARE).all():
-            return choice
-        own = choice[given.row]
-        takes = given.use - given.use[own]
-        relief = _above(excess, scale) - _above(excess + takes, scale)
-        of_use = np.flatnonzero(relief > _SPARE)
-        if not len(of_use):
-            stuck += 1
-            if stuck > _MOST_STUCK:
-                return None
-            scale = np.where(excess > _SPARE, scale / _HEAVIER, scale)
-            continue
-        dearer = given.objective[of_use] - given.objective[own[of_use]]
-        # A swap that costs nothing is the better the more it relieves; one that costs is rated by what relief costs.
-        rating = np.where(dearer > 0, dearer / relief[of_use], dearer * relief[of_use])
-        for swap in _one_each(given, of_use[np.argsort(rating, kind="stable")]).tolist():
-            # Those after the first still have to relieve as much as they did when they were rated.
-            if _above(excess, scale) - _above(excess + takes[swap], scale) >= relief[swap] * (1 - _SPARE):
-                choice[given.row[swap]] = swap
-                excess = excess + takes[swap]
-    return None
-
-
-def _above(excess: Floats, scale: Floats) -> Floats:
-    """Sum over the limits of the part of its scale by which each is exceeded."""
-    above: Floats = (np.maximum(excess, 0.0) / scale).sum(axis=-1)
-    return above

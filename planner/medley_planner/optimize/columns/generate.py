@@ -17,6 +17,7 @@ from medley_planner.optimize.columns.column_pool import ColumnPool
 from medley_planner.optimize.columns.master import Columns, master
 from medley_planner.optimize.columns.pricing import Pricer
 from medley_planner.optimize.columns.service_arrays import Floats, Ints, ServiceArrays
+from medley_planner.optimize.program.linear_program import Basis
 from medley_planner.optimize.program.mip import solve_relaxed
 
 _ROUNDS = 60
@@ -80,6 +81,7 @@ def generate(
     prices, asked = start, shed_price
     smoothed, spread = True, False
     active = np.zeros(0, np.int64)
+    basis: tuple[Ints, Basis | None] = active, None
     cares, gap, idle = list(pricer.cares), 1.0, 0
     for _ in range(_ROUNDS):
         shed = asked * fleet.weight if may_shed else everything
@@ -123,7 +125,7 @@ def generate(
         columns = Columns(row, book.use[active])
         held = () if unmet_weight is None else ((unmet, unmet_weight),)
         program = master(columns, objective, services=services, stock=stock, held=held, integer=False)
-        outcome, duals = solve_relaxed(program, seconds=seconds_left())
+        outcome, duals = solve_relaxed(program, seconds=seconds_left(), start=_moved(basis, active))
         if not outcome.solved:
             # Minima may not fit together on the cheapest variants.
             if spread or not may_shed or not book.add(pricer.least_on_each()):
@@ -132,6 +134,7 @@ def generate(
             continue
         weights = np.zeros(len(book))
         weights[active] = outcome.values
+        basis = active, outcome.basis
         if not prices.any():
             active = np.flatnonzero(weights)
         before, best = gap, Agreed(best.bound, best.prices, outcome.bound, weights, best.shed_price)
@@ -149,6 +152,17 @@ def generate(
         smoothing = _SMOOTHING if smoothed else 0.0
         prices = smoothing * best.prices + (1 - smoothing) * fresh
     return best
+
+
+def _moved(basis: tuple[Ints, Basis | None], active: Ints) -> Basis | None:
+    """The basis of the columns that were active before for those that are now."""
+    before, found = basis
+    if found is None:
+        return None
+    columns = np.zeros(len(active), np.int64)
+    _, old, new = np.intersect1d(before, active, assume_unique=True, return_indices=True)
+    columns[new] = found.columns[old]
+    return Basis(columns, found.rows)
 
 
 def _entering(book: ColumnPool, prices: Floats, shed: Floats, active: Ints) -> Ints:

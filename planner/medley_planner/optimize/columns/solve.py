@@ -28,6 +28,8 @@ from medley_planner.optimize.time_left import keeping
 _PENALTY = 1000.0
 """Price of an unmet request relative to the most expensive way to serve one, where demand must be left out."""
 _NO_UNMET = 1e-9
+_ABOVE_PRICES = (1.25, 2.0)
+"""How many times the limits' prices at which configurations are looked for as well where nothing fits."""
 _NEAR_IN_ALL = 0.005
 """Part of what all services cost at the prices that each may cost more than its cheapest, where demand is left out."""
 _MORE_EACH, _MORE_COLUMNS = 50, 5000
@@ -91,8 +93,7 @@ def _serving_all(case: ColumnCase) -> _Choice | None:
     if not np.isfinite(agreed.bound) or _served_short(case, agreed):
         return None
     chosen = case.rounded(agreed, _whole(case), case.book.cost)
-    enough = max(case.relative_gap, case.effort.rounded)
-    well_rounded = chosen is not None and case.gap(chosen, agreed.bound) <= enough
+    well_rounded = chosen is not None and case.gap(chosen, agreed.bound) <= case.enough
     if chosen is not None and (well_rounded or case.seconds_left() <= 0):
         return _Choice(chosen, agreed.bound, agreed.prices)
     return _among_near(case, agreed, chosen)
@@ -116,6 +117,12 @@ def _among_near(case: ColumnCase, agreed: Agreed, chosen: Ints | None) -> _Choic
     keep = case.effort.near_each(case.services)
     near = case.pricer.price(agreed.prices, everything, known=cheapest, slack=slack, keep=keep)
     case.book.add(near)
+    if chosen is None:
+        # What fits has to take less of the limits that bind than is cheapest at their prices.
+        for times in _ABOVE_PRICES:
+            prices = times * agreed.prices
+            known = case.book.cheapest(prices, everything)
+            case.book.add(case.pricer.price(prices, everything, known=known, slack=slack, keep=keep))
     numbers = _whole(case)
     price = case.book.cost[numbers] + case.book.use[numbers] @ agreed.prices
     above = price - near.bound[case.book.row[numbers]]

@@ -9,6 +9,11 @@ import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -36,13 +41,24 @@ class Proof(StrEnum):
     """Neither a solution nor a proof that there is none."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Basis:
+    """Where a linear program was solved: a status of each column and each row, in the solver's numbers, 0 for unknown.
+    A program with more columns and the same rows is solved from there in a fraction of the time."""
+
+    columns: Ints
+    rows: Ints
+
+
 @dataclass(frozen=True, slots=True)
 class SolveResult:
-    """`values` by column (empty where there is no solution); `bound` is a proven lower bound on the objective."""
+    """`values` by column (empty where there is no solution); `bound` is a proven lower bound on the objective. `basis`
+    is there for large linear programs."""
 
     proof: Proof
     values: tuple[float, ...] = ()
     bound: float = -math.inf
+    basis: Basis | None = None
 
     @property
     def solved(self) -> bool:

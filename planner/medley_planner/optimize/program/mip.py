@@ -18,7 +18,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from medley_planner.optimize.program.linear_program import Program, Proof, SolveResult
+import numpy as np
+
+from medley_planner.optimize.program.linear_program import Basis, Ints, Program, Proof, SolveResult
 
 T = TypeVar("T")
 
@@ -77,14 +79,18 @@ def solve_linear(program: Program) -> SolveResult:
     return outcome
 
 
-def solve_relaxed(program: Program, *, seconds: float | None = None) -> tuple[SolveResult, tuple[float, ...]]:
+def solve_relaxed(
+    program: Program, *, seconds: float | None = None, start: Basis | None = None
+) -> tuple[SolveResult, tuple[float, ...]]:
     """The program without its whole numbers, and the dual value of each row (empty where it was not solved).
 
-    Without `seconds` work has a limit and not time: for small programs. With minimising, a row's value is what the
-    objective gains for one more of its limit: not above 0 for an upper one.
+    Without `seconds` work has a limit and not time: for small programs. `start` is where a large program begins. With
+    minimising, a row's value is what the objective gains for one more of its limit: not above 0 for an upper one.
     """
-    solve = _solve_by_glop if len(program.values) <= _FEW_VALUES else _solve_relaxed
-    outcome, duals = _unless_it_fails(lambda: solve(program, seconds=seconds), _NO_DUALS)
+    if len(program.values) <= _FEW_VALUES:
+        outcome, duals = _unless_it_fails(lambda: _solve_by_glop(program, seconds=seconds), _NO_DUALS)
+    else:
+        outcome, duals = _unless_it_fails(lambda: _solve_relaxed(program, seconds=seconds, start=start), _NO_DUALS)
     return (outcome, duals) if outcome.proof is Proof.OPTIMAL else _NO_DUALS
 
 
@@ -96,28 +102,66 @@ def _unless_it_fails(solve: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-def _solve_relaxed(program: Program, *, seconds: float | None) -> tuple[SolveResult, tuple[float, ...]]:
-    """GLOP through the interface that takes a whole program at once."""
+def _solve_relaxed(
+    program: Program, *, seconds: float | None, start: Basis | None
+) -> tuple[SolveResult, tuple[float, ...]]:
+    """GLOP through the interface that takes a whole program at once, and gives it back as it is: what MathOpt makes of
+    it in Python takes as long as solving."""
+    from ortools.math_opt import callback_pb2
+    from ortools.math_opt.core.python import solver
     from ortools.math_opt.python import mathopt
 
     limit = None if seconds is None else datetime.timedelta(seconds=max(seconds, 0.001))
     parameters = mathopt.SolveParameters(
         time_limit=limit, iteration_limit=_MOST_PIVOTS if limit is None else None, threads=1, random_seed=_SEED
     )
-    model = mathopt.Model.from_model_proto(_to_proto(program, whole=False))
-    # Most columns are 0, and nobody asks for reduced costs: only what is wanted is read, which takes its time as well.
+    # Most columns are 0, and nobody asks for reduced costs.
     wanted = mathopt.ModelSolveParameters(
         variable_values_filter=mathopt.VariableFilter(skip_zero_values=True),
         reduced_costs_filter=mathopt.VariableFilter(skip_zero_values=True, filtered_items=()),
+    ).to_proto()
+    if start is not None and _basic(start.columns) + _basic(start.rows) == len(start.rows):
+        for status, known in (
+            (wanted.initial_basis.variable_status, start.columns),
+            (wanted.initial_basis.constraint_status, start.rows),
+        ):
+            status.ids.extend(range(len(known)))
+            status.values.extend(np.where(known > 0, known, mathopt.BasisStatus.AT_LOWER_BOUND.value).tolist())
+    result = solver.solve(
+        _to_proto(program, whole=False),
+        mathopt.SolverType.GLOP.value,
+        mathopt.StreamableSolverInitArguments().to_proto(),
+        parameters.to_proto(),
+        wanted,
+        None,
+        callback_pb2.CallbackRegistrationProto(),
+        None,
+        None,
     )
-    result = mathopt.solve(model, mathopt.SolverType.GLOP, params=parameters, model_params=wanted)
-    if result.termination.reason is not mathopt.TerminationReason.OPTIMAL or not result.has_dual_feasible_solution():
-        return SolveResult(Proof.NOTHING), ()
-    values = [0.0] * len(program.costs)
-    for column, value in result.variable_values().items():
-        values[column.id] = value
-    duals = result.dual_values(model.linear_constraints())
-    return SolveResult(Proof.OPTIMAL, tuple(values), float(result.objective_value())), tuple(duals)
+    if result.termination.reason != mathopt.TerminationReason.OPTIMAL.value:
+        return _NO_DUALS
+    found = result.solutions[0]
+    values = _dense(found.primal_solution.variable_values, len(program.costs))
+    duals = _dense(found.dual_solution.dual_values, len(program.row_lower))
+    basis = Basis(
+        np.array(_dense(found.basis.variable_status, len(program.costs)), np.int64),
+        np.array(_dense(found.basis.constraint_status, len(program.row_lower)), np.int64),
+    )
+    return SolveResult(Proof.OPTIMAL, values, found.primal_solution.objective_value, basis), duals
+
+
+def _basic(statuses: Ints) -> int:
+    """How many are in the basis, of which there are as many as rows."""
+    from ortools.math_opt.python import mathopt
+
+    return int((statuses == mathopt.BasisStatus.BASIC.value).sum())
+
+
+def _dense(sparse: Any, size: int) -> tuple[float, ...]:
+    """A vector of the solver's; 0 where it names nothing."""
+    found = np.zeros(size)
+    found[np.array(sparse.ids, np.int64)] = sparse.values
+    return tuple(found.tolist())
 
 
 def _solve_by_glop(program: Program, *, seconds: float | None) -> tuple[SolveResult, tuple[float, ...]]:

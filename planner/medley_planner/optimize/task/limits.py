@@ -82,10 +82,11 @@ class Room:
         node = pool.node_price if pool is not None else None
         if node is not None and variant.gpus_per_replica > node.gpus:
             return 0.0
-        fits = math.inf
-        for row, amount in self.uses(variant):
-            fits = min(fits, max(0.0, math.floor(self.left[row] / amount * (1 + _ROUNDING) + _ROUNDING)))
-        return fits
+        uses = self.uses(variant)
+        if not uses:
+            return math.inf
+        least = min([self.left[row] / amount for row, amount in uses])
+        return max(0.0, math.floor(least * (1 + _ROUNDING) + _ROUNDING))
 
     def after(self, task: Task, replicas: Sequence[int]) -> Room:
         """The rest that these replicas leave; below 0 where they take more than there is. Negative counts give back."""
@@ -114,7 +115,7 @@ class Room:
         return frozenset(row for row, (left, limit) in pairs if left < -_ROUNDING * max(1.0, limit.total))
 
     def fits(self) -> bool:
-        return not self.exceeded()
+        return min(self.left, default=0.0) >= 0 or not self.exceeded()
 
     def scarce(self, variant: Variant, *, count: int = 1) -> list[Limit]:
         """The limits that leave no room for `count` more replicas of the variant."""

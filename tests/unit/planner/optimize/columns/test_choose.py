@@ -17,7 +17,9 @@ def chosen(*others: tuple[float, float], stock: tuple[float, float] = (10.0, 10.
     row, number = np.array([0, 0, 1, 1]), np.arange(4)
     given = Options(number, row, np.array([1.0, 2.0, 1.0, 2.0]), np.array(use))
     weights = np.array([0.9, 0.1, 0.9, 0.1])
-    found = round_off(given, weights, np.array(stock), services=2, seconds_left=lambda: 10.0)
+    found = round_off(
+        given, weights, np.array(stock), services=2, prices=np.zeros(2), enough=0.0, seconds_left=lambda: 10.0
+    )
     return None if found is None else found.tolist()
 
 

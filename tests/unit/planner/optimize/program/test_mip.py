@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from ortools.linear_solver import pywraplp
+from ortools.math_opt.core.python import solver
 from ortools.math_opt.python import mathopt
 
 from medley_planner.model import PlanStatus, Pool, Problem
 from medley_planner.optimize import plan, verify
-from medley_planner.optimize.program.linear_program import Program, ProgramBuilder, Proof
+from medley_planner.optimize.program.linear_program import Basis, Program, ProgramBuilder, Proof
 from medley_planner.optimize.program.mip import solve_integer, solve_linear, solve_relaxed
 from tests.unit.planner.optimize.small import service, variant
 
@@ -35,6 +37,7 @@ def _fail(monkeypatch: pytest.MonkeyPatch, raised: type[Exception]) -> None:
         raise raised("the solver failed")
 
     monkeypatch.setattr(mathopt, "solve", failing)
+    monkeypatch.setattr(solver, "solve", failing)
     monkeypatch.setattr(pywraplp.Solver, "Solve", failing)
 
 
@@ -55,6 +58,22 @@ def test_a_solver_that_fails_proves_nothing(
     assert ask().proof is Proof.OPTIMAL  # type: ignore[attr-defined]
     _fail(monkeypatch, raised)
     assert ask().proof is Proof.NOTHING  # type: ignore[attr-defined]
+
+
+def test_a_basis_leads_to_the_same_optimum_with_more_columns() -> None:
+    """What the first program does not know yet is cheaper, and an old basis is no more than a place to begin."""
+    first, _ = solve_relaxed(_large(), seconds=1.0)
+    assert first.basis is not None
+    builder = ProgramBuilder()
+    made = [builder.column(upper=4.0) for _ in range(4001)]
+    builder.row(dict.fromkeys(made, 2.0), lower=3.0)
+    wider = builder.minimise({column: 1.0 if column < 4000 else 0.5 for column in made})
+    basis = Basis(np.append(first.basis.columns, 0), first.basis.rows)
+    for start in (None, basis, Basis(np.zeros(4001, np.int64), np.zeros(1, np.int64))):
+        found, duals = solve_relaxed(wider, seconds=1.0, start=start)
+        assert found.bound == pytest.approx(0.75)
+        assert list(duals) == pytest.approx([0.25])
+        assert found.values[4000] == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("services", [1, 2, 6])
