@@ -74,7 +74,7 @@ class Publisher:
         for note in reports.events:
             if note.uid not in gone_uids:
                 notes.setdefault(note.uid, []).append(note)
-        await _each(statuses, lambda each: self._report(this, each, notes.pop(each.uid)))
+        await _each(statuses, lambda each: self._report(this, each, notes.pop(each.uid, [])))
         await _each((note for told in notes.values() for note in told), self._post_event)
         self.backoff.cuts = self.backoff.cuts + 1 if this.cut and this.brief else 0
         return Published(this.troubles, frozenset(this.unwritten), frozenset(this.unasked))

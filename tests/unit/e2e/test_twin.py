@@ -95,6 +95,8 @@ def test_a_replay_of_a_recording_follows_its_load() -> None:
     # The same fleets a minute later, and as many replicas of a dearer GPU type, are another story.
     late = [replace(sight, at_seconds=sight.at_seconds + 60.0) for sight in seen.sights]
     assert changed_otherwise(replace(seen, sights=[seen.sights[0], *late])) != []
-    h100 = {"h100": ("h100", 1)}
-    other = [replace(sight, planned={"h100": sum(sight.planned.values())}, gpus=h100) for sight in seen.sights]
+    other = [
+        replace(sight, planned={"h100": sum(sight.planned.values())}, gpus={**sight.gpus, "h100": ("h100", 1)})
+        for sight in seen.sights
+    ]
     assert changed_otherwise(replace(seen, sights=other)) != []
