@@ -57,14 +57,9 @@ def _answer(service: dict[str, Any]) -> ServiceAnswer:
 
 
 def load_words(service: dict[str, Any]) -> str:
-    """The given load, and the mean sizes that are planned where the longest sequences are cut."""
+    """The given load."""
     load = service["load"]
-    asked = load["prompt_tokens"], load["generation_tokens"]
-    planned = load["planned_prompt_tokens"], load["planned_generation_tokens"]
-    words = f"{req_per_second(load['rate'])} of {asked[0]} + {asked[1]} tokens"
-    if planned == asked or load["rate"] == 0:
-        return words
-    return f"{words} (planned as {planned[0]} + {planned[1]}: spec.model.maxModelLen cuts the longest)"
+    return f"{req_per_second(load['rate'])} of {load['prompt_tokens']} + {load['generation_tokens']} tokens"
 
 
 def attainment_words(service: dict[str, Any]) -> str:

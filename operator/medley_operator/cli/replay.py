@@ -63,8 +63,8 @@ def add_parser(subparsers: Any) -> None:
         help=f"what is replayed; default: {','.join(POLICY_NAMES)}",
     )  # fmt: skip
     add(
-        "--startup", type=duration_argument, default=120.0, metavar="DURATION",
-        help="from a pod with a node to Ready, in the median; default: 2m",
+        "--startup", type=_startups, default={"": 120.0}, metavar="[POOL=]DURATION,...",
+        help="from a pod with a node to Ready, in the median, in all pools or in one, such as 1m,h100=10m; default: 2m",
     )  # fmt: skip
     add("--startup-spread", type=_share, default=0.1, help="standard deviation of its logarithm; default: 0.1")
     add(
@@ -186,6 +186,12 @@ def _share(text: str) -> float:
     if not 0.0 <= value <= 2.0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 2")
     return value
+
+
+def _startups(text: str) -> dict[str, float]:
+    """Durations by pool; that of all others is at ""."""
+    parts = [part.strip().rpartition("=") for part in text.split(",")]
+    return {"": 120.0} | {pool: duration_argument(duration) for pool, _, duration in parts}
 
 
 def _factors(text: str) -> dict[str, float]:

@@ -6,7 +6,7 @@ Reads trace files.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,8 @@ def scenario_of(objects: Objects, args: argparse.Namespace) -> Scenario:
     )
     keys = [ServiceKey.of(service) for service in own.services]
     settings = WorldSettings(
-        startup_seconds=args.startup,
+        startup_seconds=args.startup[""],
+        pool_startups=_startups(own, args.startup),
         startup_spread=args.startup_spread,
         node_seconds=args.node_time,
         step_factors=args.step_factor,
@@ -50,6 +51,15 @@ def scenario_of(objects: Objects, args: argparse.Namespace) -> Scenario:
         seed=args.seed,
     )
     return with_first_load(Scenario(own, _traces(keys, args), settings, faults=_faults(own, args.fault)))
+
+
+def _startups(own: OwnObjects, given: Mapping[str, float]) -> dict[str, float]:
+    """Those of pools by name."""
+    names = [pool.metadata.name for pool in own.pools]
+    for pool in given:
+        if pool and pool not in names:
+            raise BadOption("", "--startup", pool, f"there is no GPUPool {pool} in the input ({', '.join(names)})")
+    return {pool: seconds for pool, seconds in given.items() if pool}
 
 
 def _faults(own: OwnObjects, texts: list[str]) -> tuple[WorldFault, ...]:

@@ -276,6 +276,7 @@ def _remembered(turn: ServiceRound) -> ServiceMemory:
         kept,
         had_metrics=kept.had_metrics or choice.had_metrics,
         forecaster=choice.forecaster,
+        sizes=choice.sizes,
         jump=choice.jump,
         ready_lately=choice.ready_lately,
         margins=turn.candidate.margins,

@@ -157,19 +157,19 @@ class SimulatedCluster:
                 continue
             node, waits = found[0], 0.0 if self.instant else found[1]
             pod.node, pod.stuck_since = node.name, None
-            pod.placed = self._agenda.now
+            pod.placed, pod.stood = self._agenda.now, self.instant
             pod.bound = self._agenda.now + waits
             pod.changed()
-            starts = 0.0 if self.instant else waits + self._startup()
+            starts = 0.0 if self.instant else waits + self._startup(pod.workload.pool)
             self._agenda.after(starts, lambda pod=pod: self._become_ready(pod))  # type: ignore[misc]
 
-    def _startup(self) -> float:
+    def _startup(self, pool: str) -> float:
         settings = self._settings
         minute = int(self._agenda.now // SHARED_SECONDS)
         if minute != self._shared[0]:
             self._shared = minute, float(self._draws.standard_normal())
         draw = (self._shared[1] + float(self._draws.standard_normal())) / math.sqrt(2.0)
-        return settings.startup_seconds * math.exp(settings.startup_spread * draw)
+        return settings.startup_of(pool) * math.exp(settings.startup_spread * draw)
 
     def _become_ready(self, pod: EnginePod) -> None:
         if pod.terminating or pod.gone_at is not None:

@@ -34,7 +34,7 @@ class EngineWorkload:
 class EnginePod:
     """One replica. Times are seconds of the replay: `placed` when it got GPUs, `bound` when their node was there.
     `engine`: its number in the traffic, None where it has none yet or none any more. `stuck_since`: no node has room
-    since then."""
+    since then. `stood`: it was there before the replay began, and nobody saw it start."""
 
     name: str
     workload: EngineWorkload
@@ -50,6 +50,7 @@ class EnginePod:
     deletion_cost: int = 0
     protected: bool = True
     stuck_since: float | None = None
+    stood: bool = False
     _seen: PodView | None = field(default=None, repr=False)
 
     @property
@@ -92,7 +93,7 @@ class EnginePod:
         return PodTrouble(UNSCHEDULABLE, "no node has room for it", EPOCH_UNIX_SECONDS + self.stuck_since)
 
     def _start(self) -> Start | None:
-        if self.ready_at is None or self.bound is None or self.terminating:
+        if self.ready_at is None or self.bound is None or self.terminating or self.stood:
             return None
         seconds = {
             Component.SCHEDULED: self.bound - self.created,

@@ -12,11 +12,12 @@ from medley_planner.workload.histogram import (
     mean_square,
 )
 from medley_planner.workload.joint import Sizes, demand_from_cells, demand_from_tilt, demand_from_variants
-from medley_planner.workload.marginal import mean_generation_tokens, mean_prompt_tokens
+from medley_planner.workload.marginal import lengthened, mean_generation_tokens, mean_prompt_tokens
 from medley_planner.workload.past_errors import SEASONS, Method
 from medley_planner.workload.prefix import sure_hit_rate
 from medley_planner.workload.season import STEP_SECONDS as SEASON_STEP_SECONDS
 from medley_planner.workload.season import Season
+from medley_planner.workload.size_trend import SizeTrend
 from medley_planner.workload.static import demand_from_means
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Moments",
     "SampleFault",
     "Season",
+    "SizeTrend",
     "Sizes",
     "Untold",
     "adopt",
@@ -43,6 +45,7 @@ __all__ = [
     "demand_from_variants",
     "drifts",
     "joint_ratio",
+    "lengthened",
     "mean_generation_tokens",
     "mean_prompt_tokens",
     "mean_square",

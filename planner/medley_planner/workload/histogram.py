@@ -60,7 +60,7 @@ def demand_from_histograms(
 ) -> Demand:
     """Demand with independent sizes of the two histograms, at most 96 buckets. Raises BadHistogram.
 
-    Mean sizes are those of the histograms, save where a bucket is longer than `max_tokens` and so shortened to it.
+    Mean sizes are those of the histograms as long as one request of them is not longer than `max_tokens` (`demand_of`).
     """
     return product(
         rate_rps,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medley_planner.model import Bucket, Demand, SizeSource
 
@@ -77,14 +77,21 @@ def demand_of(
     """Demand of the given buckets and shares, which are normalised to sum 1.
 
     A bucket whose prompt and generation together exceed `max_tokens` (no such request can exist) is shortened to it,
-    both sizes in proportion.
+    both sizes in proportion. What that takes, the others get, so that both means stay where `max_tokens` allows them.
     """
-    buckets, shares = [], []
-    for bucket, share in cells:
-        buckets.append(_shortened(bucket, max_tokens))
-        shares.append(share)
+    buckets, shares = zip(*cells, strict=True)
     total = math.fsum(shares)
-    return Demand(rate_rps, tuple(buckets), tuple(share / total for share in shares), size_source)
+    shares = tuple(share / total for share in shares)
+    return Demand(rate_rps, _within(buckets, shares, max_tokens), shares, size_source)
+
+
+def lengthened(demand: Demand, *, prompt: float, generation: float, max_tokens: int) -> Demand:
+    """The demand with all prompts and all generations longer by these factors, 1 or more; `max_tokens` as for
+    `demand_of`."""
+    if prompt == generation == 1.0:
+        return demand
+    longer = tuple(Bucket(prompt * each.prompt_tokens, generation * each.generation_tokens) for each in demand.buckets)
+    return replace(demand, buckets=_within(longer, demand.shares, max_tokens))
 
 
 def mean_prompt_tokens(demand: Demand) -> float:
@@ -119,9 +126,30 @@ def _merged(a: Bin, b: Bin) -> Bin:
     return Bin((a.tokens * a.share + b.tokens * b.share) / share, share)
 
 
-def _shortened(bucket: Bucket, max_tokens: int | None) -> Bucket:
-    total = bucket.prompt_tokens + bucket.generation_tokens
-    if max_tokens is None or total <= max_tokens:
-        return bucket
-    factor = max_tokens / total * _JUST_BELOW
-    return Bucket(bucket.prompt_tokens * factor, bucket.generation_tokens * factor)
+def _within(buckets: tuple[Bucket, ...], shares: tuple[float, ...], max_tokens: int | None) -> tuple[Bucket, ...]:
+    """The buckets, none longer than `max_tokens`: each gets the same part of the room that it has left, which holds
+    what is cut off the longer ones as long as a mean request fits."""
+    if max_tokens is None or all(_tokens(bucket) <= max_tokens for bucket in buckets):
+        return buckets
+    longest = max_tokens * _JUST_BELOW
+    cut = [_times(bucket, min(longest / _tokens(bucket), 1.0)) for bucket in buckets]
+    kept = list(zip(shares, buckets, cut, strict=True))
+    prompt = math.fsum(share * (old.prompt_tokens - new.prompt_tokens) for share, old, new in kept)
+    generation = math.fsum(share * (old.generation_tokens - new.generation_tokens) for share, old, new in kept)
+    room = math.fsum(share * (longest - _tokens(new)) for share, _, new in kept)
+    part = 1.0 / max(room, prompt + generation)
+    return tuple(
+        Bucket(
+            bucket.prompt_tokens + (longest - _tokens(bucket)) * part * prompt,
+            bucket.generation_tokens + (longest - _tokens(bucket)) * part * generation,
+        )
+        for bucket in cut
+    )
+
+
+def _tokens(bucket: Bucket) -> float:
+    return bucket.prompt_tokens + bucket.generation_tokens
+
+
+def _times(bucket: Bucket, factor: float) -> Bucket:
+    return Bucket(factor * bucket.prompt_tokens, factor * bucket.generation_tokens)

@@ -25,8 +25,8 @@ def demand_from_means(
     """Sizes spread log-normally and independently around the given means, on the standard grid.
 
     `variation` is the coefficient of variation of both sizes (0: all requests are alike). The default 1.0 is about that
-    of public conversation traces. Each bucket stands at the mean of the sizes in it, so the overall means are kept.
-    Requests longer than `max_tokens` are taken at that length. Raises ValueError.
+    of public conversation traces. Each bucket stands at the mean of the sizes in it, so the overall means are kept,
+    also where requests longer than `max_tokens` are taken at that length (`demand_of`). Raises ValueError.
     """
     _check_positive("requestsPerSecond", rate_rps)
     _check_positive("promptTokens", prompt_tokens)

@@ -59,8 +59,11 @@ class ServiceInput:
 
     @property
     def lead_seconds(self) -> float:
-        """The longest that a replica takes to start."""
-        return longest_startup_seconds(self.service, self.profile, self.pools, self.leads)
+        """The longest that a replica of the plan in force takes to start, without one any that there may be. Who runs
+        on GPUs that start within a minute need not plan for ten, since another type might take them."""
+        rows = self.service.status.variants
+        in_force = {row.pool for row in rows if self.last_replicas.get(row.name, 0) > 0}
+        return longest_startup_seconds(self.service, self.profile, self.pools, self.leads, in_force=in_force)
 
     @cached_property
     def schedule(self) -> LoadSchedule:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from medley_operator.api.v1alpha1 import CapacityType, GPUPool, LLMService, RuntimeProfile
 from medley_operator.domain.values import labels
@@ -46,10 +46,17 @@ def drain_seconds(service: LLMService, demand: Demand) -> float:
 
 
 def longest_startup_seconds(
-    service: LLMService, profile: RuntimeProfile, pools: Sequence[PoolState], leads: LeadTimes
+    service: LLMService,
+    profile: RuntimeProfile,
+    pools: Sequence[PoolState],
+    leads: LeadTimes,
+    *,
+    in_force: Collection[str] = (),
 ) -> float:
-    """Longest start-up time over the pools that the service may use: those that its variants name, else all."""
-    named = {variant.pool_ref for variant in service.spec.variants}
+    """Longest start-up time over the pools that its plan in force uses; without one (`in_force` has none that is there)
+    over those that the service may use: those that its variants name, else all."""
+    there = {state.pool.metadata.name for state in pools}
+    named = there.intersection(in_force) or {variant.pool_ref for variant in service.spec.variants}
     found = [
         startup_seconds(model_name(service), state.gpu.name, state.pool, profile, leads)
         for state in pools

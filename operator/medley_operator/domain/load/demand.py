@@ -25,6 +25,7 @@ from medley_operator.domain.load.figures import figures_of_status
 from medley_operator.domain.load.planned_rate import NO_EVENTS, RECONCILE_SECONDS, forecast_rate
 from medley_operator.domain.load.plausible import plausible
 from medley_operator.domain.load.schedule import LoadSchedule
+from medley_operator.domain.load.sizes import sizes_ahead
 from medley_operator.domain.values.candidates import DemandChoice, LoadSource
 from medley_operator.domain.values.memories import ServiceMemory
 from medley_operator.domain.values.snapshot import MetricsReason, Observation
@@ -67,26 +68,28 @@ def choose_demand(
         usual = [(at + later, rate_rps) for at, rate_rps in usual]
         memory = replace(memory, forecaster=replace(memory.forecaster, season=Season.of(usual)))
     ready = ready_lately(memory.ready_lately, ready_replicas, at_seconds=at_seconds, window_seconds=window_seconds)
+    seen = plausible(observation) if observation is not None else NO_QUESTION
+    lead = {"lead_seconds": lead_seconds, "at_seconds": at_seconds}
+    seen, sizes = sizes_ahead(service, seen, memory.sizes, ready_replicas=ready_replicas, **lead)
     choice = _choose(
         service,
-        observation,
+        seen,
         memory=replace(memory, ready_lately=ready),
         has_plan=has_plan,
-        at_seconds=at_seconds,
-        lead_seconds=lead_seconds,
         schedule=schedule,
+        **lead,
     )
     if choice.source is LoadSource.STATIC:
         most = schedule.most_factor(at_seconds, at_seconds + lead_seconds + RECONCILE_SECONDS)
         choice = replace(choice, demand=replace(choice.demand, rate_rps=most * choice.demand.rate_rps))
     # Whatever is planned this time, the rates that were seen are kept.
     forecaster = choice.forecaster if len(choice.forecaster) else memory.forecaster
-    return replace(choice, forecaster=forecaster, ready_lately=ready, schedule=schedule.status(at_seconds))
+    return replace(choice, forecaster=forecaster, sizes=sizes, ready_lately=ready, schedule=schedule.status(at_seconds))
 
 
 def _choose(
     service: LLMService,
-    observation: Observation | None,
+    seen: Observation,
     *,
     memory: ServiceMemory,
     has_plan: bool,
@@ -99,7 +102,6 @@ def _choose(
         return _static(
             service, had_metrics=had_metrics, reason=MetricsReason.STATIC, message="planning for spec.workload.static"
         )
-    seen = plausible(observation) if observation is not None else NO_QUESTION
     if seen.reason is MetricsReason.FOUND:
         memory = replace(memory, had_metrics=had_metrics, demand=memory.demand if memory.had_metrics else None)
         return _live(service, seen, memory=memory, at_seconds=at_seconds, lead_seconds=lead_seconds, schedule=schedule)

@@ -20,7 +20,7 @@ from medley_operator.domain.routing.routers import SHARED_KINDS
 from medley_operator.domain.values.labels import OWNER_KIND
 from medley_operator.domain.values.memories import ServiceMemory
 from medley_operator.domain.values.snapshot import ActuatorView, ObjectKey
-from medley_planner.workload import Forecaster
+from medley_planner.workload import Forecaster, SizeTrend
 
 Turn = TypeVar("Turn")
 Done = TypeVar("Done")
@@ -90,6 +90,7 @@ def _lean(intent: ServiceIntent) -> ServiceIntent:
             jump=None,
             ready_lately=(),
             forecaster=Forecaster(),
+            sizes=SizeTrend(),
         )
     memory = ServiceMemory(uid=candidate.service.metadata.uid)
     margins = {name: margin.told for name, margin in candidate.margins.items()}

@@ -30,7 +30,7 @@ from medley_planner.model import Demand, Problem, Variant
 from medley_planner.omitted import Omitted
 from medley_planner.refusal import Refusal
 from medley_planner.variants import Replica
-from medley_planner.workload import Forecaster
+from medley_planner.workload import Forecaster, SizeTrend
 
 
 class LoadSource(StrEnum):
@@ -62,6 +62,7 @@ class DemandChoice:
     """One that is not believed yet."""
     ready_lately: tuple[tuple[float, int], ...] = ()
     forecaster: Forecaster = field(default_factory=Forecaster)
+    sizes: SizeTrend = field(default_factory=SizeTrend)
     schedule: ScheduleStatus | None = None
     """Known events, as the status shows them."""
 

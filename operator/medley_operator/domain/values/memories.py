@@ -15,7 +15,7 @@ from medley_operator.domain.values.power import CountedLevel
 from medley_operator.domain.values.service_key import ServiceKey
 from medley_planner.model import Demand, ServicePlan
 from medley_planner.regret import Regret
-from medley_planner.workload import Forecaster
+from medley_planner.workload import Forecaster, SizeTrend
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ class ServiceMemory:
     """The origin of that demand's rate."""
     forecaster: Forecaster = field(default_factory=Forecaster)
     """Holds the rates that were measured."""
+    sizes: SizeTrend = field(default_factory=SizeTrend)
+    """Holds the mean sizes that were measured lately."""
     waiting_since: float | None = None
     """Since when simulated capacities of the plan are missing; None where none are."""
     target: Target | None = None

@@ -152,5 +152,5 @@ def _lead_seconds(scenario: Scenario, pool: str) -> float:
     elastic = any(
         each.spec.capacity.type is CapacityType.ELASTIC for each in scenario.own.pools if each.metadata.name == pool
     )
-    starts = settings.startup_seconds * math.exp(LATE_DEVIATIONS * settings.startup_spread)
+    starts = settings.startup_of(pool) * math.exp(LATE_DEVIATIONS * settings.startup_spread)
     return starts + (settings.node_seconds if elastic else 0.0)

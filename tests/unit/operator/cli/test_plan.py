@@ -144,7 +144,7 @@ def test_plan_and_explain_say_one_bound(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_load_is_shown_as_it_was_asked_for(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Sizes are spread around the means, and none is longer than maxModelLen: the means of what is planned are less."""
+    """Sizes are spread around the means, and none is longer than maxModelLen: the means of what is planned stay."""
     documents = objects()
     service = next(document for document in documents if document["kind"] == "LLMService")
     service["spec"]["model"]["maxModelLen"] = 2048
@@ -152,7 +152,10 @@ def test_the_load_is_shown_as_it_was_asked_for(
     path = write(tmp_path, documents)
     assert main([command, "-f", path]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "25 req/s of 500 + 100 tokens (planned as 488 + 100: spec.model.maxModelLen cuts the longest)" in text
+    assert "25 req/s of 500 + 100 tokens, " in text
+    assert main(["plan", "-f", path, "-o", "json"]) == 0
+    load = json.loads(capsys.readouterr().out)["services"][0]["load"]
+    assert (load["planned_prompt_tokens"], load["planned_generation_tokens"]) == (500, 100)
 
 
 def test_several_files_a_folder_and_standard_input(

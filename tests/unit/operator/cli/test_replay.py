@@ -117,6 +117,7 @@ def test_engines_that_are_slower_than_believed_attain_less(file: str, capsys: py
         (("--load", "chat=constant:3x1m", "--sizes", "1x1"), "there is no LLMService chat in the input (demo/llama)"),
         ((*LOAD[:2], "--sizes", "0x1"), '"0x1" is not a pair of sizes'),
         (("--trace", "/nowhere.csv"), "cannot be read"),
+        ((*LOAD, "--startup", "1m,h100=10m"), "there is no GPUPool h100 in the input (l4)"),
     ],
 )
 def test_input_that_makes_no_world(
@@ -134,6 +135,7 @@ def test_input_that_makes_no_world(
         (("--step-factor", "H100"), "is not of the form GPU=NUMBER"),
         (("--noise", "3"), "is not a number from 0 to 2"),
         (("--startup", "0s"), "is not a finite duration above 0"),
+        (("--startup", "1m,l4=0s"), "is not a finite duration above 0"),
     ],
 )
 def test_options_that_are_refused(

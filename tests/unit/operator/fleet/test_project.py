@@ -371,11 +371,8 @@ def bytes_of(texts: list[str], store: Store[PodView]) -> int:
 
 
 def test_a_pod_takes_little_more_than_a_kilobyte() -> None:
-    """M5: ten thousand raw pods took 349 MiB; kept like this they take 12.
-
-    The table of all interned names doubles when it is full, which depends on what was imported; that falls on one of
-    two lists at most.
-    """
+    """M5: ten thousand raw pods took 349 MiB; kept like this they take 12. The table of all interned names doubles when
+    it is full, which depends on what was imported, and does so for one of two lists at most."""
     count = 2000
     stores = [Store(pod_view), Store(pod_view)]
     used = [

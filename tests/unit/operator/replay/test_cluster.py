@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from medley_operator.api.v1alpha1 import GPUPool
+from medley_operator.domain.values.leadtime import Component
 from medley_operator.replay.agenda import Agenda
 from medley_operator.replay.cluster import PodEvents, SimulatedCluster
 from medley_operator.replay.pods import EnginePod, EngineWorkload
@@ -64,6 +65,21 @@ def test_pods_become_ready_after_their_start_up() -> None:
     start = next(iter(stage.cluster.pod_views())).start
     assert start is not None
     assert sum(start.seconds.values()) == pytest.approx(200.0)
+
+
+def test_a_pod_that_stood_before_the_replay_shows_no_start() -> None:
+    stage = fixed()
+    stage.cluster.instant = True
+    stage.put(1)
+    stage.agenda.run(0.0)
+    stage.cluster.instant = False
+    stage.put(2)
+    stage.agenda.run(100.0)
+    stood, started = stage.cluster.pod_views()
+    assert stood.ready
+    assert stood.start is None
+    assert started.start is not None
+    assert started.start.seconds[Component.TOTAL] == pytest.approx(100.0)
 
 
 def test_a_pod_without_room_waits_and_shows_it() -> None:
@@ -134,6 +150,18 @@ def test_an_elastic_pool_makes_nodes_and_drops_them_when_they_are_empty() -> Non
     stage.put(0)
     stage.agenda.run(1000.0)
     assert stage.cluster.node_views() == ()
+
+
+def test_a_pool_has_its_own_start_up() -> None:
+    settings = WorldSettings(startup_seconds=100.0, startup_spread=0.0, pool_startups={"h100": 600.0})
+    agenda = Agenda()
+    events = PodEvents(begin=lambda pod: 0, idle=lambda pod: True, end=lambda pod: None, changed=lambda: None)
+    pools = [make.pool(name, nodes=1, gpus_per_node=8) for name in ("l4", "h100")]
+    cluster = SimulatedCluster(pools, agenda, settings, events)
+    for name in ("l4", "h100"):
+        cluster.put(EngineWorkload(name, LLAMA, "v", name, 1, REPLICA, {"app": name}, 1, 15.0, 120.0))
+    agenda.run(1000.0)
+    assert {pod.workload.pool: pod.ready_at for pod in cluster.pods.values()} == {"l4": 100.0, "h100": 600.0}
 
 
 def test_start_ups_spread_and_have_a_part_in_common() -> None:

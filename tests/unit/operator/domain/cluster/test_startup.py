@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from medley_operator.domain.cluster.startup import STARTUP_SECONDS, lead_times, longest_startup_seconds, startup_seconds
 from medley_operator.domain.values.leadtime import FEWEST_STARTS, LeadKey, LeadTimes
 from tests.unit.operator import factories as make
@@ -64,3 +66,38 @@ def test_rounds_plan_with_what_was_measured_and_keep_it() -> None:
     for service, longest in ((make.service(), 180.0), (wished, STARTUP_SECONDS)):
         leads = first.memory.leads.believed_by(make.NAMESPACE)
         assert longest_startup_seconds(service, make.profile(), first.prepared.pools, leads) == longest
+
+
+@pytest.mark.parametrize(
+    ("in_force", "longest"),
+    [
+        ((), 180.0),
+        (("h100",), STARTUP_SECONDS),
+        (("l4", "h100"), 180.0),
+        (("l4",), 180.0),
+        (("gone",), 180.0),
+        (("gone", "h100"), STARTUP_SECONDS),
+    ],
+)
+def test_the_plan_in_force_says_which_start_ups_count(in_force: tuple[str, ...], longest: float) -> None:
+    nodes = [replace(make.node(f"node-{n}", pool_name="l4"), created_at=CREATED - 86400) for n in range(4)]
+    done = run(replace(make.snapshot(make.service(), nodes=nodes), pods=tuple(started(f"pod-{n}") for n in range(3))))
+    leads = done.memory.leads.believed_by(make.NAMESPACE)
+    found = longest_startup_seconds(make.service(), make.profile(), done.prepared.pools, leads, in_force=in_force)
+    assert found == longest
+
+
+def test_a_service_plans_ahead_by_the_start_ups_of_its_plan() -> None:
+    rows = [{"name": name, "pool": name, "gpu": name.upper(), "desired": 1} for name in ("l4", "h100")]
+    service = make.service()
+    service = service.model_copy(update={"status": service.status.model_validate({"variants": rows})})
+    nodes = [replace(make.node(f"node-{n}", pool_name="l4"), created_at=CREATED - 86400) for n in range(4)]
+    snapshot = replace(make.snapshot(service, nodes=nodes), pods=tuple(started(f"pod-{n}") for n in range(3)))
+    leads = lead_times(snapshot, LeadTimes()).believed_by(make.NAMESPACE)
+    for last, seconds in (
+        ({"h100": 2}, STARTUP_SECONDS),
+        ({"h100": 2, "l4": 1}, 180.0),
+        ({"l4": 0}, 180.0),
+        ({}, 180.0),
+    ):
+        assert make.service_input(service, snapshot, leads=leads, last_replicas=last).lead_seconds == seconds
