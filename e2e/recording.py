@@ -6,16 +6,17 @@ Written down while a scenario runs, so that a replay of the same traffic can be 
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from e2e.controlplane.errors import ControlPlaneError
 from e2e.harness import Harness
+from e2e.repeated import repeated
 
 LOOK_SECONDS = 0.5
 VARIANT = "medley.dev/variant"
@@ -71,26 +72,20 @@ def sight_of(service: Mapping[str, Any], deployments: Sequence[Mapping[str, Any]
 @contextmanager
 def recorded(harness: Harness, namespace: str, name: str) -> Iterator[Recording]:
     """Looks at the service all the time, in a thread that ends with the context."""
-    recording, ended = Recording(), threading.Event()
-    watcher = threading.Thread(target=_watch, args=(harness, namespace, name, recording, ended), daemon=True)
-    watcher.start()
-    try:
+    recording = Recording()
+    with repeated(partial(_look, harness, namespace, name, recording), every_seconds=LOOK_SECONDS):
         yield recording
-    finally:
-        ended.set()
-        watcher.join()
 
 
-def _watch(harness: Harness, namespace: str, name: str, recording: Recording, ended: threading.Event) -> None:
+def _look(harness: Harness, namespace: str, name: str, recording: Recording) -> None:
     service = f"/apis/medley.dev/v1alpha1/namespaces/{namespace}/llmservices/{name}"
     deployments = f"/apis/apps/v1/namespaces/{namespace}/deployments?labelSelector=medley.dev%2Fservice%3D{name}"
-    while not ended.wait(LOOK_SECONDS):
-        try:
-            found = harness.plane.request("GET", service)
-            workloads = harness.plane.request("GET", deployments)["items"]
-        except (ControlPlaneError, OSError):
-            continue  # it is not there yet or not any more, or the API server is busy
-        recording.sights.append(sight_of(found, workloads, time.time()))
+    try:
+        found = harness.plane.request("GET", service)
+        workloads = harness.plane.request("GET", deployments)["items"]
+    except (ControlPlaneError, OSError):
+        return  # it is not there yet or not any more, or the API server is busy
+    recording.sights.append(sight_of(found, workloads, time.time()))
 
 
 def _some(fleet: Fleet) -> Fleet:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
+
+from e2e.repeated import repeated
 
 SAMPLE_SECONDS = 0.1
 ONE_CHANGE_SECONDS = 1.0
@@ -33,20 +34,8 @@ class RegisterWatch:
     changes: dict[str, list[tuple[float, Held]]] = field(default_factory=dict)
     """(Unix time, what it is held to since then), by UUID."""
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        stop = threading.Event()
-        thread = threading.Thread(target=self._run, args=(stop,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-
-    def _run(self, stop: threading.Event) -> None:
-        while not stop.wait(SAMPLE_SECONDS):
-            self.see(self.look(), time.time())
+    def running(self) -> AbstractContextManager[None]:
+        return repeated(lambda: self.see(self.look(), time.time()), every_seconds=SAMPLE_SECONDS)
 
     def see(self, held: Mapping[str, Held], at: float) -> None:
         for uuid, now in held.items():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
+from e2e.repeated import repeated
 from e2e.scale.figures import (
     Solve,
     Target,
@@ -154,26 +155,15 @@ def _deployments(world: World) -> list[Target]:
     return [target for target, there in known.items() if there]
 
 
-@contextmanager
-def _restless(world: World) -> Iterator[None]:
+def _restless(world: World) -> AbstractContextManager[None]:
     """An annotation of a profile that nobody uses changes all the time, so that one round follows another."""
-    stop = threading.Event()
+    counts = itertools.count(1)
 
     def mark() -> None:
-        count = 0
-        while not stop.wait(MARK_SECONDS):
-            count += 1
-            world.patch(
-                f"{OWN_API}/runtimeprofiles/{UNUSED_PROFILE}", {"metadata": {"annotations": {"count": str(count)}}}
-            )
+        annotations = {"count": str(next(counts))}
+        world.patch(f"{OWN_API}/runtimeprofiles/{UNUSED_PROFILE}", {"metadata": {"annotations": annotations}})
 
-    thread = threading.Thread(target=mark, name="restless", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return repeated(mark, every_seconds=MARK_SECONDS)
 
 
 def loads(world: World, *, trials: int, services: int, seed: int = 0) -> list[Figure]:
@@ -227,25 +217,16 @@ def _first_writes(world: World, part: list[Service], began: float) -> dict[str, 
 @contextmanager
 def _sampled_solves(world: World) -> Iterator[Callable[[], list[Solve]]]:
     """The solves of the block so far, as the operator's own histogram counts them."""
-    stop, samples = threading.Event(), list[tuple[float, float, float]]()
+    samples = list[tuple[float, float, float]]()
 
     def sample() -> None:
         text = world.metrics()
         count, total = (metric_sum(text, f"medley_plan_solve_seconds_{part}") for part in ("count", "sum"))
         samples.append((time.time(), count, total))
 
-    def sample_on() -> None:
-        while not stop.wait(POLL_SECONDS):
-            sample()
-
     sample()
-    thread = threading.Thread(target=sample_on, name="solves", daemon=True)
-    thread.start()
-    try:
+    with repeated(sample, every_seconds=POLL_SECONDS):
         yield lambda: solves_of(list(samples))
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _kinds(writes: list[Write]) -> str:

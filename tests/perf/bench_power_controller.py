@@ -10,16 +10,16 @@ import argparse
 import math
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
 from e2e.controlplane import ControlPlane
+from e2e.repeated import repeated
 from e2e.scale.usage import used
 from tests.contract.apiserver import Api
 from tests.contract.operator_process import wait_for
@@ -43,7 +43,7 @@ MOST_CORES = 0.2
 THREADS = 8
 CALM, HOT = 0.6, 0.93
 """Parts of the budget."""
-SWING, SWING_SECONDS = 0.03, 5.0
+SWING, SWING_SECONDS, MOVE_SECONDS = 0.03, 5.0, 0.5
 CHANGE_SECONDS = 30.0
 PATIENCE_SECONDS = 300.0
 
@@ -102,20 +102,8 @@ class MovingLoad:
         self._prometheus, self._racks = prometheus, racks
         self._move()
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        stop = threading.Event()
-        thread = threading.Thread(target=self._run, args=(stop,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-
-    def _run(self, stop: threading.Event) -> None:
-        while not stop.wait(0.5):
-            self._move()
+    def running(self) -> AbstractContextManager[None]:
+        return repeated(self._move, every_seconds=MOVE_SECONDS)
 
     def _move(self) -> None:
         part, now = self.part, time.monotonic()
