@@ -95,7 +95,7 @@ def story(sights: Sequence[Sight], stages: Sequence[float], *, end: float) -> li
 
 
 def _stage(sights: Sequence[Sight], began: float, until: float) -> tuple[Fleet, list[Sight]]:
-    """What was asked for before, and the sights from then on."""
+    """The replicas that were asked for before `began`, and the sights from `began` until `until`."""
     before = next((sight.asked for sight in reversed(sights) if sight.at_seconds < began), {})
     return before, [sight for sight in sights if began <= sight.at_seconds < until]
 
@@ -166,7 +166,7 @@ def _bill(sights: Sequence[Sight], began: float, until: float, prices: Mapping[s
 
 
 def _prices(sights: Sequence[Sight]) -> dict[str, float]:
-    """Of one replica of each variant that was seen, at the prices of the quickstart's pools, in US dollars per hour."""
+    """The price of one replica of each variant that was seen, by the quickstart's pools, in US dollars per hour."""
     pools = read_objects([str(EXAMPLES / "quickstart" / "pools.yaml")]).pools
     of_gpu = {pool.metadata.name: float(pool.spec.cost.per_hour or 0) for pool in pools}
     return {variant: of_gpu[pool] * gpus for sight in sights for variant, (pool, gpus) in sight.gpus.items()}

@@ -12,7 +12,7 @@ from e2e.power.world import PowerWorld
 from medley_operator.dashboards.power import POWER
 
 LOAD = 0.57
-"""Of rack a: level 1."""
+"""The part of their most at which the boards of rack a work; it brings its domain to level 1."""
 NOT_HERE = ("medley:tokens", "medley_power_errors_total")
 """Series that only engines, or trouble, bring; tests/contract/test_dashboard_queries.py has them."""
 
@@ -38,7 +38,7 @@ def _answers(world: PowerWorld, query: str) -> bool:
 
 
 def _values(world: PowerWorld, query: str) -> dict[str, float]:
-    """By the first label of each series."""
+    """The value of each series, by the value of its first label."""
     return {next(iter(each["metric"].values())): float(each["value"][1]) for each in _ask(world, query)}
 
 

@@ -200,7 +200,7 @@ class PowerWorld:
         return found
 
     def state(self, node: str) -> str:
-        """What the agent of a node says that it does."""
+        """The state that the agent of a node reports."""
         found: str = self.cap(node)["status"]["state"]
         return found
 

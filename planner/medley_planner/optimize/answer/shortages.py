@@ -45,8 +45,8 @@ def least_unserved(
     known: UnservedFloor | None = None,
     seconds_left: SecondsLeft,
 ) -> UnservedFloor:
-    """How little any plan leaves out, beside these answers; 0 where there is no time to find out. `known` was found out
-    beside other answers of the same tasks."""
+    """The least that any plan leaves out, by priority, and what these answers leave out; 0 where time is over. `known`
+    is such a floor beside other answers of the same tasks."""
     unserved = tuple(unserved_by_priority(tasks, answers).values())
     # The proof of a larger group is one of its cost.
     proven = len(tasks) <= FEW.most_services and all(answer.proven for answer in answers)
